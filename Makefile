@@ -1,0 +1,51 @@
+# Everything a person or CI runs, by name. `make help` lists it.
+PYTHON ?= python3
+BIN := .venv/bin
+export UV_FIND_LINKS := $(shell $(PYTHON) -m pip config get global.find-links 2>/dev/null)
+SOURCE ?= simulated
+DATA ?=
+ONCE ?=
+GROUPS := orchestrate transform quality features train serve dev
+
+.PHONY: help setup run fmt lint test test-fast bench lock clean
+
+help:  ## List the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-10s %s\n", $$1, $$2}'
+
+setup: .venv/.ready  ## Install everything into .venv/
+
+.venv/.ready: requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info[:2] == (3, 11) else "make setup: Python 3.11 is needed, found " + sys.version.split()[0] + "; name another one with PYTHON=…")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "uv>=0.9"
+	@$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python -r requirements.txt
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps -e .
+	@touch $@
+
+run: setup  ## Run the shop: SOURCE=simulated|online_retail|files DATA=<path> ONCE=1
+	@$(BIN)/vitrine up --source $(SOURCE) $(if $(DATA),--data $(DATA)) $(if $(ONCE),--once)
+
+fmt: setup  ## Format the code
+	@$(BIN)/ruff format . && $(BIN)/ruff check --fix --quiet .
+
+lint: setup  ## Style, types, arrows between rooms
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/mypy
+
+test: setup  ## Every test
+	$(BIN)/pytest
+
+test-fast: setup  ## Every test that takes no more than a few seconds
+	$(BIN)/pytest -m "not slow and not gpu"
+
+bench: setup  ## Measure what benchmarks/ measures
+	@for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
+
+lock: setup  ## Compile the lock anew
+	@$(BIN)/uv pip compile --quiet --no-emit-find-links --no-emit-index-url $(foreach group,$(GROUPS),--group $(group)) pyproject.toml -o requirements.txt
+	@sed -i 's/^torch==\([0-9.]*\)+cpu/torch==\1/' requirements.txt
+
+clean:  ## Remove the environment and the default state
+	rm -rf .venv var

@@ -1,0 +1,1 @@
+"""The recommender: schemas, pipeline, service, storefront."""

@@ -1,0 +1,1 @@
+"""The one command: ``vitrine``. Thin: parses, calls, prints; imports heavy things lazily."""

@@ -1,0 +1,126 @@
+"""``vitrine train``: learn every model on what was known before a day."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli.command import finish, settings
+
+if TYPE_CHECKING:
+    from datetime import date
+
+    from domain.settings import Settings
+    from models.runs import RunInfo
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def train(
+    until: Annotated[
+        str | None,
+        typer.Option(
+            help="First day not seen, YYYY-MM-DD. Default: 7 days before the day after the last "
+            "landed day, so that a week is left to judge on."
+        ),
+    ] = None,
+    preset: Annotated[
+        str | None, typer.Option(help="How to train: base or debug. [VITRINE_PRESET]")
+    ] = None,
+    run: Annotated[
+        str | None,
+        typer.Option(
+            help="Name of the run. Default: <until>-<preset>-<hash of settings and data>."
+        ),
+    ] = None,
+) -> None:
+    """Train retrieval, ranking and their fusion on everything before a day, into runs/<run>.
+
+    Features come from Feast's point-in-time join. A run that was killed goes on where it stopped
+    and ends with the same weights; a finished run is not trained twice.
+    """
+    from domain.clock import parse_day
+    from domain.receipts import Receipt, Stopwatch
+
+    of, watch = settings(), Stopwatch()
+    info = _train(
+        of,
+        until=parse_day(until) if until else _default_until(of),
+        preset_name=preset or of.preset,
+        name=run,
+    )
+    rows = info.content["rows"]
+    count = int(rows["interactions"]) if isinstance(rows, dict) else 0
+    finish(
+        Receipt(
+            command="train",
+            key=info.name,
+            rows_in=count,
+            rows_out=count,
+            seconds=watch.seconds,
+            artifacts=(str(info.folder),),
+            details={name: info.content[name] for name in ("until", "preset", "device", "seconds")},
+        ),
+        of=of,
+    )
+
+
+def _default_until(of: "Settings") -> "date":
+    from datetime import timedelta
+
+    from domain.clock import read_last_date
+    from domain.errors import BadInputError
+
+    last = read_last_date(of.lake)
+    if last is None:
+        raise BadInputError(f"nothing has landed in {of.lake} yet: run vitrine ingest first")
+    return last - timedelta(days=6)
+
+
+def _train(of: "Settings", *, until: "date", preset_name: str, name: str | None) -> "RunInfo":
+    from functools import partial
+
+    from models.presets import preset_of, run_name
+
+    preset = preset_of(preset_name)
+    from domain.progress import Progress
+    from features.history import point_in_time
+    from features.schema import feature_schema
+    from features.store import apply, open_store
+    from models.data import read_training_data
+    from models.text import Encoder
+    from models.training import Provenance, train
+
+    data = read_training_data(of.marts, until=until)
+    name = name or run_name(preset, name=preset_name, until=until, data_hash=data.hash())
+    apply(of)
+    return train(
+        data,
+        preset=preset,
+        folder=of.runs / name,
+        join=partial(point_in_time, of),
+        encoder=Encoder(of.encoder),
+        cache=of.cache,
+        provenance=Provenance(
+            preset_name=preset_name,
+            git_commit=_git_commit(),
+            features=feature_schema(open_store(of)),
+        ),
+        progress=Progress(of.progress_log, command="train"),
+    )
+
+
+def _git_commit() -> str:
+    """The checkout's commit; empty where there is no checkout."""
+    import shutil
+    import subprocess
+
+    from domain.settings import REPOSITORY
+
+    git = shutil.which("git")
+    if git is None:
+        return ""
+    asked = subprocess.run(
+        [git, "rev-parse", "HEAD"], cwd=REPOSITORY, capture_output=True, text=True, check=False
+    )
+    return asked.stdout.strip()

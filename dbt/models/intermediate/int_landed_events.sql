@@ -1,0 +1,71 @@
+-- grain: one row per landed row of the planned days, of every source
+{{ config(materialized='table') }}
+
+with
+
+{% set columns %}
+    event_id, event_type, event_timestamp, user_id, item_id, session_id, request_id, surface,
+    position, query_text, quantity, unit_price_cents, propensity, source, event_date
+{% endset %}
+
+landed as (
+    select {{ columns }}, reason from {{ ref('int_online_retail__events') }}
+    union all
+    select {{ columns }}, null from {{ ref('stg_simulated__events') }}
+    union all
+    select {{ columns }}, null from {{ ref('stg_files__events') }}
+    union all
+    select {{ columns }}, null from {{ ref('stg_storefront__events') }}
+),
+
+minutes as (
+    select
+        user_id,
+        event_date,
+        date_trunc('minute', event_timestamp) as minute,
+        count(*) as action_count
+    from landed
+    where event_type in ('click', 'view', 'search')
+    group by user_id, event_date, minute
+),
+
+bots as (
+    select
+        user_id,
+        event_date
+    from minutes
+    group by user_id, event_date
+    having
+        max(action_count) > {{ constant('bot_actions_per_minute') }}
+        or sum(action_count) > {{ constant('bot_actions_per_day') }}
+),
+
+known_items as (
+    select * from {{ ref('int_known_items') }}
+),
+
+judged as (
+    select
+        {{ columns }},
+        case
+            when landed.reason is not null then landed.reason
+            when exists (
+                select 1
+                from bots
+                where bots.user_id = landed.user_id and bots.event_date = landed.event_date
+            ) then 'bot'
+            -- A shop that never stated its items (online_retail) has no unknown ones.
+            when item_id is not null
+                and event_date >= (select min(first_stated_date) from known_items)
+                and not exists (
+                    select 1
+                    from known_items
+                    where
+                        known_items.item_id = landed.item_id
+                        and known_items.first_stated_date <= landed.event_date
+                ) then 'unknown_item'
+        end as reason
+    from landed
+)
+
+select * from judged

@@ -1,0 +1,2 @@
+-- grain: one row per landed event of the planned days
+{{ landed_events('files') }}

@@ -1,0 +1,165 @@
+"""Where things are: one frozen object, every field an environment variable ``VITRINE_…``.
+
+Nothing else in the project reads the environment. What ``vitrine up`` was told about the shop is
+kept in ``<home>/shop.json``, so that a command typed later finds the same shop; an environment
+variable outranks it.
+"""
+
+import os
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr
+from pydantic_settings import (
+    BaseSettings,
+    JsonConfigSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from domain.events import Source
+from domain.files import write_json
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+SHOP_FILE = "shop.json"
+
+
+class Settings(BaseSettings):
+    """All state lives under ``home``; deleting that folder is a fresh start."""
+
+    model_config = SettingsConfigDict(env_prefix="VITRINE_", frozen=True, extra="ignore")
+
+    home: Path = Field(REPOSITORY / "var", description="The folder that holds all state.")
+    source: Source = Field(Source.SIMULATED, description="Whose shop this is.")
+    data: Path | None = Field(None, description="Folder or file the source is read from.")
+    clock: Literal["replay", "live"] = Field(
+        "replay", description="replay: now is the day after the last landed day; live: wall clock."
+    )
+    simulator_preset: str = Field("base", description="Size of the simulated shop.")
+    simulator_seed: int = Field(7, description="Seed of the simulated shop.")
+    preset: str = Field("base", description="How models are trained.")
+    encoder: Path | None = Field(
+        None, description="Folder of a transformers text encoder; default: all-MiniLM-L6-v2."
+    )
+    online_store: str = Field(
+        "sqlite", description="sqlite, a path to a SQLite file, redis://… or postgresql://…"
+    )
+    registry: str = Field("", description="Feast registry: empty for a file, or postgresql://…")
+    warehouse: Literal["duckdb", "postgres"] = Field("duckdb", description="The dbt target.")
+    host: str = Field("127.0.0.1", description="Loopback unless asked otherwise.")
+    serve_port: int = Field(3000, ge=1, le=65_535, description="Storefront and API.")
+    serve_workers: int = Field(2, ge=1, le=64, description="Processes that answer requests.")
+    airflow_port: int = Field(8080, ge=1, le=65_535, description="Airflow UI.")
+    mlflow_port: int = Field(5000, ge=1, le=65_535, description="Tracked experiments.")
+    docs_port: int = Field(3001, ge=1, le=65_535, description="Data docs and reports.")
+    airflow_password: SecretStr | None = Field(
+        None, description="Password of the Airflow user admin; default: generated once."
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments, then the environment, then what the home remembers of its shop."""
+        home = Path(os.environ.get("VITRINE_HOME") or REPOSITORY / "var")
+        remembered = JsonConfigSettingsSource(settings_cls, json_file=home / SHOP_FILE)
+        return init_settings, env_settings, remembered
+
+    @cached_property
+    def root(self) -> Path:
+        """``home``, absolute."""
+        return self.home.expanduser().resolve()
+
+    @property
+    def lake(self) -> Path:
+        """Landed rows: ``lake/<source>/<table>/event_date=D``, and ``lake/quarantine``."""
+        return self.root / "lake"
+
+    @property
+    def marts(self) -> Path:
+        """What dbt publishes for readers: ``marts/<table>/event_date=D``."""
+        return self.root / "marts"
+
+    @property
+    def warehouse_file(self) -> Path:
+        """The DuckDB file; one writer at a time."""
+        return self.root / "warehouse.duckdb"
+
+    @property
+    def feast(self) -> Path:
+        """Feast's registry, online store and stamp."""
+        return self.root / "feast"
+
+    @property
+    def online_address(self) -> str:
+        """The online store as an address that works anywhere: an absolute path, or a URL."""
+        if self.online_store == "sqlite":
+            return str(self.feast / "online.db")
+        if "://" in self.online_store:
+            return self.online_store
+        return str(Path(self.online_store).expanduser().resolve())
+
+    @property
+    def runs(self) -> Path:
+        """One folder a training run: ``runs/<run>``."""
+        return self.root / "runs"
+
+    @property
+    def releases(self) -> Path:
+        """One folder a release, and the ledger."""
+        return self.root / "releases"
+
+    @property
+    def event_log(self) -> Path:
+        """What the service logged: ``event_log/event_date=D/*.jsonl``."""
+        return self.root / "event_log"
+
+    @property
+    def receipts(self) -> Path:
+        """The last receipt of each command and key."""
+        return self.root / "receipts"
+
+    @property
+    def progress_log(self) -> Path:
+        """One JSON line per step of long work; ``vitrine up`` shows it live."""
+        return self.root / "logs" / "progress.jsonl"
+
+    @property
+    def quality(self) -> Path:
+        """Great Expectations' context and data docs."""
+        return self.root / "quality"
+
+    @property
+    def airflow(self) -> Path:
+        """AIRFLOW_HOME."""
+        return self.root / "airflow"
+
+    @property
+    def mlflow(self) -> Path:
+        """MLflow's SQLite file and artifacts."""
+        return self.root / "mlflow"
+
+    @property
+    def bentoml(self) -> Path:
+        """BENTOML_HOME."""
+        return self.root / "bentoml"
+
+    @property
+    def cache(self) -> Path:
+        """What can be computed again: text embeddings by hash, dbt's target folder."""
+        return self.root / "cache"
+
+
+def remember_shop(settings: Settings) -> None:
+    """Keep what names the shop in its home, for commands typed later without arguments."""
+    fields = {"source", "data", "clock", "simulator_preset", "simulator_seed", "preset"}
+    told = settings.model_dump(mode="json", include=fields, exclude_none=True)
+    if settings.data is not None:
+        told["data"] = str(settings.data.expanduser().resolve())
+    write_json(settings.root / SHOP_FILE, told)

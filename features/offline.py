@@ -1,0 +1,128 @@
+"""Feast's DuckDB offline store with DuckDB's as-of join.
+
+What differs from Feast's own: its join pairs every asked-for moment with *every* earlier row of the
+entity, lists and all, and then keeps one (805,000 item × days over 991,000 rows: 39 s and 5.5 GB);
+``ASOF JOIN`` finds the one row. Same rows, same ttl: the tests compare the two.
+"""
+
+import atexit
+from typing import Any
+
+import ibis
+import pandas as pd
+from feast import FeatureView, OnDemandFeatureView, RepoConfig
+from feast.infra.offline_stores.duckdb import (
+    DuckDBOfflineStore,
+    DuckDBOfflineStoreConfig,
+    _read_data_source,
+    _write_data_source,
+)
+from feast.infra.offline_stores.ibis import IbisRetrievalJob
+from feast.infra.offline_stores.offline_store import RetrievalJob, RetrievalMetadata
+from feast.infra.offline_stores.offline_utils import infer_event_timestamp_from_entity_df
+from feast.infra.registry.base_registry import BaseRegistry
+from ibis.expr.types import Table
+
+_HELD = "__feature_timestamp"
+
+
+@atexit.register
+def _close_ibis() -> None:
+    """Close ibis' own connection: nanobind prints pages of leaks about one that is left open."""
+    if ibis.options.default_backend is not None:
+        ibis.options.default_backend.disconnect()
+        ibis.options.default_backend = None
+
+
+class AsOfDuckDBOfflineStoreConfig(DuckDBOfflineStoreConfig):
+    """Feast's configuration of the DuckDB store."""
+
+    type: str = "features.offline.AsOfDuckDBOfflineStore"
+
+
+class AsOfDuckDBOfflineStore(DuckDBOfflineStore):
+    """Only the historical join differs."""
+
+    @staticmethod
+    def get_historical_features(  # noqa: PLR0917 - Feast's signature
+        config: RepoConfig,
+        feature_views: list[FeatureView],
+        feature_refs: list[str],
+        entity_df: pd.DataFrame | str,
+        registry: BaseRegistry,
+        project: str,
+        full_feature_names: bool = False,
+        filter_by_created_timestamp: bool = False,
+    ) -> RetrievalJob:
+        """Join each row of ``entity_df`` with the newest row at or before its moment.
+
+        Raises:
+            ValueError: If asked for what our views do not have: SQL entities, created timestamps.
+        """
+        if isinstance(entity_df, str) or filter_by_created_timestamp:
+            raise ValueError("expected a frame of entities and views without created timestamps")
+        moment = infer_event_timestamp_from_entity_df(dict(entity_df.dtypes.items()))
+        # DuckDB 2.0 refuses to compare nanoseconds with the marts' microseconds.
+        frame = entity_df.assign(**{moment: _microseconds(entity_df[moment])})
+        joined = ibis.memtable(frame)
+        for view in feature_views:
+            joined = _as_of(joined, view, feature_refs, moment, full_feature_names)
+        on_demand = OnDemandFeatureView.get_requested_odfvs(feature_refs, project, registry)
+        return IbisRetrievalJob(
+            joined,
+            on_demand,
+            full_feature_names,
+            metadata=RetrievalMetadata(
+                features=feature_refs,
+                keys=[column for column in frame.columns if column != moment],
+                min_event_timestamp=frame[moment].min(),
+                max_event_timestamp=frame[moment].max(),
+            ),
+            data_source_writer=_write_data_source,
+            staging_location=None,
+            staging_location_endpoint_override=None,
+            repo_path=str(config.repo_path),
+        )
+
+
+def _as_of(
+    entities: Table, view: FeatureView, refs: list[str], moment: str, is_full: bool
+) -> Table:
+    """``entities`` with one view's columns; null where its newest row is older than the ttl."""
+    prefix = view.projection.name_to_use()
+    names = [ref.split(":")[1] for ref in refs if ref.startswith(f"{prefix}:")]
+    keys = [entity.name for entity in view.entity_columns]
+    source = view.batch_source
+    read = _read_data_source(source, "")
+    rows = read.select(
+        **{f"{key}__right": read[key] for key in keys},
+        **{_HELD: read[source.timestamp_field].cast("timestamp('UTC', 6)")},
+        **{_output(prefix, name, is_full): read[name] for name in names},
+    )
+    joined = entities.asof_join(
+        rows,
+        on=entities[moment] >= rows[_HELD],
+        predicates=[entities[key] == rows[f"{key}__right"] for key in keys],
+    )
+    return joined.select(
+        *entities.columns,
+        **{
+            output: _while_true(joined, output, view, moment)
+            for output in (_output(prefix, name, is_full) for name in names)
+        },
+    )
+
+
+def _while_true(joined: Table, column: str, view: FeatureView, moment: str) -> Any:
+    if not view.ttl:
+        return joined[column]
+    is_true = joined[_HELD] + ibis.literal(view.ttl) >= joined[moment]
+    return is_true.ifelse(joined[column], ibis.null(joined[column].type()))
+
+
+def _output(view: str, name: str, is_full: bool) -> str:
+    return f"{view}__{name}" if is_full else name
+
+
+def _microseconds(moments: pd.Series) -> pd.Series:
+    return pd.to_datetime(moments, utc=True).astype("datetime64[us, UTC]")

@@ -1,0 +1,80 @@
+"""UCI Online Retail (352) and Online Retail II (502): one line per stock code on an invoice.
+
+Reads what people download (``.xlsx`` with any number of sheets, ``.csv``) and the Parquet form.
+Lines that stand in two files or sheets are one line: the id is made of the content. Times carry no
+zone and are taken as UTC. What is dirt *of that shop* lands as it is.
+
+Source: https://archive.ics.uci.edu/dataset/502/online+retail+ii
+"""
+
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+
+from domain.errors import BadInputError
+from domain.events import Source
+from domain.schemas import LANDED
+from ingest import columns, readers
+from ingest.raw import Raw, together, with_own_columns
+
+_SCHEMA: Final = LANDED["online_retail"]["transactions"]
+_NAMES: Final = {
+    "invoice": "invoice_no",
+    "invoiceno": "invoice_no",
+    "stockcode": "stock_code",
+    "description": "description",
+    "quantity": "quantity",
+    "invoicedate": "invoiced_at",
+    "invoicedat": "invoiced_at",
+    "price": "unit_price",
+    "unitprice": "unit_price",
+    "customerid": "customer_id",
+    "country": "country",
+}
+_COLUMNS: Final = tuple(dict.fromkeys(_NAMES.values()))
+_FORMS: Final = (".parquet", ".csv", ".xlsx")
+
+
+class OnlineRetail:
+    """The files at ``path``: one file, or a folder of them."""
+
+    source = Source.ONLINE_RETAIL
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def read(self, *, day: date | None, until: date | None) -> Iterator[Raw]:
+        """All lines. A file in a folder without an invoice column is left aside, and named."""
+        frames, notes = [], []
+        for file in self._files():
+            rows = columns.renamed(readers.read(file), _NAMES)
+            if "invoice_no" not in rows.columns and self._path.is_dir():
+                notes.append(f"{file.name} left aside: it has no invoice column")
+                continue
+            columns.require(rows, file, required=_COLUMNS, known=_COLUMNS)
+            rows = with_own_columns(rows, _SCHEMA)
+            frames.append(rows.with_columns(_identifiers(rows)))
+        if not frames:
+            raise BadInputError(f"{self._path}: no file has an invoice column; " + "; ".join(notes))
+        yield Raw("transactions", together(frames), tuple(notes))
+
+    def _files(self) -> list[Path]:
+        if self._path.is_file():
+            return [self._path]
+        files = sorted(file for file in self._path.iterdir() if file.suffix.lower() in _FORMS)
+        if not files:
+            raise BadInputError(f"{self._path} holds no {', '.join(_FORMS)} file")
+        return files
+
+
+def _identifiers(rows: pl.DataFrame) -> list[pl.Expr]:
+    """Ids as text without the ``.0`` that a spreadsheet's number leaves behind."""
+    held = {name: rows.schema[name] for name in ("invoice_no", "stock_code", "customer_id")}
+    return [
+        pl.col(name).str.replace(r"^(\d+)\.0$", "${1}")
+        for name, kind in held.items()
+        if kind == pl.String
+    ]

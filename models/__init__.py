@@ -1,0 +1,1 @@
+"""What is learned: retrieval, ranking, text, fusion, and how it is judged."""

@@ -1,0 +1,35 @@
+"""Where tensors live: CUDA with bf16 when there is a GPU, else the CPU; the choice is logged."""
+
+import logging
+from dataclasses import dataclass
+
+import torch
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Device:
+    """A device, whether the forward pass runs in bf16 there, and why it was chosen."""
+
+    device: torch.device
+    is_bf16: bool
+    reason: str
+
+    def autocast(self) -> torch.autocast:
+        """The context for a forward pass: bf16 where it pays, float32 otherwise."""
+        return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.is_bf16)
+
+
+def choose_device() -> Device:
+    """Pick the device and log the choice with its reason."""
+    if torch.cuda.is_available():
+        is_bf16 = torch.cuda.is_bf16_supported()
+        name = torch.cuda.get_device_name()
+        reason = f"found {name}, bf16 {'supported' if is_bf16 else 'not supported'}"
+        chosen = Device(torch.device("cuda"), is_bf16, reason)
+    else:
+        reason = f"no CUDA device found; {torch.get_num_threads()} CPU threads, float32"
+        chosen = Device(torch.device("cpu"), False, reason)
+    logger.info("training on %s: %s", chosen.device.type, chosen.reason)
+    return chosen

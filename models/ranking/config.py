@@ -1,0 +1,37 @@
+"""How the rankers are built and trained."""
+
+from dataclasses import dataclass, field
+
+from models.loop import LoopConfig
+
+
+@dataclass(frozen=True)
+class DnnConfig:
+    """``widths``: hidden layers. ``pointwise_weight``: share of BCE beside the listwise loss."""
+
+    widths: tuple[int, ...] = (128, 64)
+    dropout: float = 0.1
+    pointwise_weight: float = 0.2
+    batch_lists: int = 32
+    loop: LoopConfig = field(
+        default_factory=lambda: LoopConfig(
+            epochs=6, learning_rate=2e-3, weight_decay=1e-3, final_rate_share=0.05
+        )
+    )
+
+
+@dataclass(frozen=True)
+class TransformerConfig:
+    """``width`` of every embedding; ``blocks`` over the history before candidates attend it."""
+
+    width: int = 48
+    heads: int = 2
+    blocks: int = 1
+    dropout: float = 0.1
+    pointwise_weight: float = 0.2
+    batch_lists: int = 32
+    loop: LoopConfig = field(
+        default_factory=lambda: LoopConfig(
+            epochs=6, learning_rate=2e-3, weight_decay=1e-3, final_rate_share=0.05
+        )
+    )

@@ -1,0 +1,120 @@
+"""The feature network: one candidate's features in, one score out.
+
+One cross layer (DCN v2, https://arxiv.org/abs/2008.13535) beside a multilayer perceptron, with a
+linear path around both. Differs: no embedding tables (ids are the transformer's business, so an
+erased person leaves nothing behind here), the cross layer is of low rank, standardization is part
+of the model, so that training and serving cannot disagree about it, and the linear path begins as
+reciprocal-rank fusion of the sources.
+"""
+
+# B lists, C candidates, F features
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from models.artifacts import load_model, save_model
+from models.loop import LoopConfig
+from models.ranking.config import DnnConfig
+
+MODEL_NAME: Final = "ranking_dnn"
+CLIP: Final = 5.0
+"""Standardized features beyond this many deviations are cut: one absurd value is not a reason."""
+CROSS_RANK: Final = 16
+FIRST_RANK_WEIGHT: Final = 0.3
+"""What one deviation of a source's reciprocal rank is worth before learning."""
+
+
+class FeatureNetwork(nn.Module):
+    """Scores candidates from their features; each candidate alone, so padding changes nothing."""
+
+    mean_F: Tensor
+    scale_F: Tensor
+
+    def __init__(self, config: DnnConfig, feature_names: tuple[str, ...]) -> None:
+        super().__init__()
+        self.config = config
+        self.feature_names = feature_names
+        width = len(feature_names)
+        self.register_buffer("mean_F", torch.zeros(width))
+        self.register_buffer("scale_F", torch.ones(width))
+        self.cross_down = nn.Linear(width, CROSS_RANK, bias=False)
+        self.cross_up = nn.Linear(CROSS_RANK, width)
+        layers: list[nn.Module] = []
+        before = width
+        for after in config.widths:
+            layers += [nn.Linear(before, after), nn.SiLU(), nn.Dropout(config.dropout)]
+            before = after
+        self.hidden = nn.Sequential(*layers)
+        self.linear = nn.Linear(width, 1)
+        self.out = nn.Linear(before + width, 1)
+        self._begin_as_rank_fusion()
+
+    def _begin_as_rank_fusion(self) -> None:
+        """Before learning anything, add the sources' reciprocal ranks: never worse than guessing.
+
+        A shop of a few days has too few lists to learn from; it starts from what retrieval knew.
+        """
+        nn.init.zeros_(self.linear.weight)
+        nn.init.zeros_(self.linear.bias)
+        nn.init.normal_(self.out.weight, std=1e-2)
+        nn.init.zeros_(self.out.bias)
+        is_rank_F = torch.tensor([n.endswith("_reciprocal_rank") for n in self.feature_names])
+        with torch.no_grad():
+            self.linear.weight[:, is_rank_F] = FIRST_RANK_WEIGHT
+
+    def standardize_from(self, features_NF: npt.NDArray[np.float32]) -> None:
+        """Take mean and deviation of training rows; a constant feature gets deviation 1."""
+        mean_F = features_NF.mean(axis=0, dtype=np.float64)
+        deviation_F = features_NF.std(axis=0, dtype=np.float64)
+        deviation_F[deviation_F < 1e-6] = 1.0
+        self.mean_F.copy_(torch.from_numpy(mean_F.astype(np.float32)))
+        self.scale_F.copy_(torch.from_numpy(deviation_F.astype(np.float32)))
+
+    def forward(self, features_BCF: Tensor) -> Tensor:
+        """Scores [B, C] of raw features [B, C, F]."""
+        return self.score_standardized(self.standardize(features_BCF))
+
+    def standardize(self, features_BCF: Tensor) -> Tensor:
+        """Features as deviations from the training mean: 0 means "as usual"."""
+        return ((features_BCF - self.mean_F) / self.scale_F).clamp(-CLIP, CLIP)
+
+    def score_standardized(self, x_BCF: Tensor) -> Tensor:
+        """Scores [B, C] of features that ``standardize`` made."""
+        crossed_BCF = x_BCF * self.cross_up(self.cross_down(x_BCF))
+        joined_BCH = torch.cat([self.hidden(x_BCF), crossed_BCF], dim=-1)
+        scores_BC: Tensor = (self.out(joined_BCH) + self.linear(x_BCF)).squeeze(-1)
+        return scores_BC
+
+    def save(self, folder: Path) -> None:
+        """Write the model folder."""
+        tensors = {name: value.cpu().numpy() for name, value in self.state_dict().items()}
+        config = {**asdict(self.config), "feature_names": list(self.feature_names)}
+        save_model(folder, model=MODEL_NAME, config=config, tensors=tensors)
+
+    @classmethod
+    def load(cls, folder: Path) -> "FeatureNetwork":
+        """Read what ``save`` wrote."""
+        artifact = load_model(folder, model=MODEL_NAME)
+        config, names = _config_of(artifact.config)
+        network = cls(config, names)
+        state = {
+            name: torch.from_numpy(np.array(value)) for name, value in artifact.tensors.items()
+        }
+        network.load_state_dict(state)
+        return network.eval()
+
+
+def _config_of(saved: object) -> tuple[DnnConfig, tuple[str, ...]]:
+    if not isinstance(saved, dict):
+        raise ValueError(f"{MODEL_NAME}: config is no object")
+    content = dict(saved)
+    names = tuple(str(name) for name in content.pop("feature_names"))
+    content["widths"] = tuple(content["widths"])
+    content["loop"] = LoopConfig(**content["loop"])
+    return DnnConfig(**content), names

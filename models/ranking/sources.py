@@ -1,0 +1,12 @@
+"""The retrieval sources a run is made of, by name and in the order of their features."""
+
+from typing import Final, cast
+
+from models.retrieval import RETRIEVERS, Retriever
+
+SOURCES: Final = tuple(RETRIEVERS)
+
+
+def source_class(name: str) -> type[Retriever]:
+    """The class registered under ``name``."""
+    return cast("type[Retriever]", RETRIEVERS[name])

@@ -1,0 +1,127 @@
+"""Train the two rankers on ranking lists; each stops when validation NDCG stops growing."""
+
+# L lists, C candidates, F features, I item features
+
+import hashlib
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from domain.progress import silent
+from models import loop
+from models.device import Device, choose_device
+from models.ranking.config import DnnConfig, TransformerConfig
+from models.ranking.dnn import FeatureNetwork
+from models.ranking.judge import list_ndcg, score_batch, score_lists
+from models.ranking.lists import ListBatch, ListBatches, RankingLists
+from models.ranking.losses import ranking_loss
+from models.ranking.transformer import CandidateTransformer
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class TrainContext:
+    """What training may use beside the lists: see ``models.loop.fit``."""
+
+    seed: int
+    checkpoint: Path | None = None
+    progress: loop.ProgressCall = silent
+    device: Device | None = None
+
+    def chosen_device(self) -> Device:
+        """The given device, else the best there is."""
+        return self.device or choose_device()
+
+
+def fit_dnn(
+    train: RankingLists,
+    validation: RankingLists,
+    *,
+    feature_names: tuple[str, ...],
+    config: DnnConfig,
+    context: TrainContext,
+) -> tuple[FeatureNetwork, loop.History]:
+    """Train the feature network; the same seed, lists and machine give the same weights."""
+    torch.manual_seed(context.seed)
+    network = FeatureNetwork(config, feature_names)
+    network.standardize_from(train.features_LCF[train.mask_LC])
+    history = _fit(network, train, validation, config=config, context=context, stage="dnn")
+    return network.cpu(), history
+
+
+def fit_transformer(
+    train: RankingLists,
+    validation: RankingLists,
+    *,
+    text_VE: npt.NDArray[np.float32],
+    item_columns: slice,
+    config: TransformerConfig,
+    context: TrainContext,
+) -> tuple[CandidateTransformer, loop.History]:
+    """Train the transformer; ``item_columns``: which features are the item's own."""
+    torch.manual_seed(context.seed)
+    train, validation = (_with_columns(lists, item_columns) for lists in (train, validation))
+    count = train.features_LCF.shape[2]
+    transformer = CandidateTransformer(config, torch.from_numpy(text_VE), count)
+    transformer.standardize_from(torch.from_numpy(train.features_LCF[train.mask_LC]))
+    history = _fit(
+        transformer, train, validation, config=config, context=context, stage="transformer"
+    )
+    return transformer.cpu(), history
+
+
+def _with_columns(lists: RankingLists, columns: slice) -> RankingLists:
+    features_LCI = np.ascontiguousarray(lists.features_LCF[:, :, columns])
+    return RankingLists(features_LCI, lists.history_LT, lists.item_index_LC, lists.labels_LC)
+
+
+def _fit(
+    model: nn.Module,
+    train: RankingLists,
+    validation: RankingLists,
+    *,
+    config: DnnConfig | TransformerConfig,
+    context: TrainContext,
+    stage: str,
+) -> loop.History:
+    device = context.chosen_device()
+    batches = ListBatches(
+        train, batch_lists=config.batch_lists, seed=context.seed, device=device.device
+    )
+
+    def loss(network: nn.Module, batch: ListBatch) -> Tensor:
+        return ranking_loss(
+            score_batch(network, batch),
+            batch.labels_LC,
+            mask_LC=batch.mask_LC,
+            pointwise_weight=config.pointwise_weight,
+        )
+
+    def validate(network: nn.Module) -> float:
+        return list_ndcg(score_lists(network, validation), validation.labels_LC)
+
+    return loop.fit(
+        model,
+        batches,
+        loss,
+        config=config.loop,
+        validate=validate,
+        checkpoint=context.checkpoint,
+        fingerprint=_fingerprint(train, config),
+        progress=context.progress,
+        stage=stage,
+        device=device,
+    )
+
+
+def _fingerprint(lists: RankingLists, config: DnnConfig | TransformerConfig) -> str:
+    digest = hashlib.sha256(repr(config).encode())
+    digest.update(lists.item_index_LC.tobytes())
+    digest.update(lists.labels_LC.tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,80 @@
+"""What every retriever promises: scores for the whole catalog from a ``UserBatch`` alone."""
+
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import ClassVar, Protocol, Self
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from domain.progress import silent
+from models.batch import UserBatch
+from models.catalog import FIRST_ITEM, Catalog
+from models.loop import ProgressCall
+
+__all__ = [
+    "Embeddings",
+    "FitContext",
+    "ProgressCall",
+    "Retriever",
+    "Scores",
+    "hide_non_items",
+]
+
+Scores = npt.NDArray[np.float32]
+Embeddings = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class FitContext:
+    """What fitting may use beside the examples.
+
+    Attributes:
+        text_VE: Text embedding of each item by ``item_index`` (``Encoder.embed_catalog``).
+        checkpoint: A file to resume from after a kill; None keeps nothing.
+        progress: Told where the work is.
+    """
+
+    text_VE: Embeddings | None = None
+    checkpoint: Path | None = None
+    progress: ProgressCall = silent
+
+
+class Retriever(Protocol):
+    """One way to propose items.
+
+    ``scores`` is float32 [B, V], higher is better, ``-inf`` = no opinion (always for padding and
+    unknown). The whole state is what ``save`` writes.
+    """
+
+    name: ClassVar[str]
+
+    @classmethod
+    def fit(
+        cls,
+        examples: pa.Table,
+        catalog: Catalog,
+        *,
+        until: date,
+        config: object,
+        context: FitContext,
+    ) -> Self:
+        """Learn from ``RETRIEVAL_EXAMPLES`` before ``until``; later rows are an error."""
+
+    def scores(self, batch: UserBatch) -> Scores:
+        """Score every item for every user of the batch."""
+
+    def save(self, folder: Path) -> None:
+        """Write the model folder."""
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read what ``save`` wrote."""
+
+
+def hide_non_items(scores_BV: Scores) -> Scores:
+    """Set padding and unknown to ``-inf``, in place, and return the same array."""
+    scores_BV[:, :FIRST_ITEM] = -np.inf
+    return scores_BV

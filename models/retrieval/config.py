@@ -1,0 +1,94 @@
+"""How each retriever is trained: one frozen dataclass each, and the named presets."""
+
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Final
+
+from models.loop import LoopConfig
+
+
+@dataclass(frozen=True)
+class PopularityConfig:
+    """``window_days`` before the cutoff count; ``half_life_days`` makes older ones count less."""
+
+    window_days: int = 7
+    half_life_days: float | None = None
+
+
+@dataclass(frozen=True)
+class PersonalConfig:
+    """``popularity_share``: the most popular item's worth, in purchases on the last day."""
+
+    popularity_share: float = 1.0
+    popularity: PopularityConfig = field(default_factory=PopularityConfig)
+
+
+@dataclass(frozen=True)
+class AlsConfig:
+    """``implicit``'s ALS. ``seen_weight``: an item in the history that was not bought.
+
+    ``power`` > 1 lets old purchases fade faster than their weights do.
+    """
+
+    factors: int = 256
+    regularization: float = 50.0
+    alpha: float = 10.0
+    power: float = 1.5
+    iterations: int = 8
+    seen_weight: float = 0.05
+    threads: int = 2
+    seed: int = 7
+
+
+@dataclass(frozen=True)
+class SequenceConfig:
+    """The transformer over item history; see ``models.retrieval.sequence``."""
+
+    width: int = 64
+    blocks: int = 1
+    heads: int = 2
+    dropout: float = 0.4
+    negatives: int = 512
+    full_softmax_items: int = 20_000
+    batch_rows: int = 128
+    new_weight: float = 0.5
+    target_days: int = 30
+    moments_per_user: int = 3
+    moment_half_life_days: float = 180.0
+    prior_half_lives_days: tuple[float, ...] = (3.0, 14.0)
+    validation_days: int = 14
+    seed: int = 7
+    loop: LoopConfig = field(
+        default_factory=lambda: LoopConfig(
+            epochs=8, patience=2, weight_decay=0.05, final_rate_share=0.05
+        )
+    )
+
+
+RetrieverConfig = PopularityConfig | PersonalConfig | AlsConfig | SequenceConfig
+
+
+@dataclass(frozen=True)
+class RetrievalPreset:
+    """One full configuration of all retrievers."""
+
+    popularity: PopularityConfig = field(default_factory=PopularityConfig)
+    personal: PersonalConfig = field(default_factory=PersonalConfig)
+    als: AlsConfig = field(default_factory=AlsConfig)
+    sequence: SequenceConfig = field(default_factory=SequenceConfig)
+
+    def of(self, name: str) -> RetrieverConfig:
+        """The configuration of the retriever ``name``."""
+        config: RetrieverConfig = getattr(self, name)
+        return config
+
+
+PRESETS: Final = MappingProxyType(
+    {
+        "debug": RetrievalPreset(
+            als=AlsConfig(factors=16, iterations=3),
+            sequence=SequenceConfig(width=16, blocks=1, heads=1, loop=LoopConfig(epochs=2)),
+        ),
+        "base": RetrievalPreset(),
+    }
+)

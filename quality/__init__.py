@@ -1,0 +1,1 @@
+"""Is it fit to move on: Great Expectations suites and the check that runs them."""

@@ -1,0 +1,127 @@
+"""Judge a day, or a whole history, before it moves on: raise, and say what broke where."""
+
+import logging
+from collections.abc import Callable, Sequence
+from datetime import date
+from typing import Final
+
+from domain.clock import read_last_date
+from domain.errors import BadInputError, DataQualityError
+from domain.progress import silent
+from domain.receipts import Receipt, Stopwatch
+from domain.settings import Settings
+from quality.context import judged_day, judged_history
+from quality.expect import ROW_COUNT
+from quality.profile import landed_days
+from quality.store import Break, Expectations
+from quality.tables import Table, resolve
+
+logger = logging.getLogger(__name__)
+
+Report = Callable[..., None]
+"""``domain.progress.Progress`` or ``silent``."""
+
+ODD_SHARE: Final = 0.01
+"""A history passes if at most this share of its days is odd: the shop lived through them, and they
+are listed. One day by itself is never let through."""
+
+
+def check_day(
+    names: Sequence[str], day: date | None, settings: Settings, *, progress: Report = silent
+) -> Receipt:
+    """Judge one day of the tables.
+
+    Args:
+        names: Tables and groups.
+        day: The day; None: the last landed one.
+        settings: Whose lake and marts.
+        progress: Called once a table.
+
+    Raises:
+        DataQualityError: Naming table, day, expectation, column, expected and got of every break.
+        BadInputError: If a name is no table, a file cannot be read, or nothing landed yet.
+    """
+    watch = Stopwatch()
+    tables = resolve(names, settings)
+    asked = day or read_last_date(settings.lake)
+    if asked is None:
+        raise BadInputError(f"nothing has landed in {settings.lake}: say which --day to check")
+    expectations = Expectations(settings.quality)
+    breaks: list[Break] = []
+    rows: dict[str, int] = {}
+    for table in tables:
+        if _stands_as_it_was(table, asked):
+            logger.info("%s has no snapshot of %s: the last one stands", table.name, asked)
+            continue
+        judged = judged_day(table, asked)
+        rows[table.name] = int(judged[ROW_COUNT].sum())
+        broken = expectations.validate(table, judged, run=asked.isoformat())
+        progress(table.name, _told(rows[table.name], 1, len(broken)))
+        breaks += broken
+    docs = str(expectations.draw())
+    _refuse(breaks, docs)
+    return _receipt(asked.isoformat(), names, rows, docs, watch)
+
+
+def check_history(
+    names: Sequence[str], settings: Settings, *, progress: Report = silent
+) -> Receipt:
+    """Judge every day of the tables, in one pass over each; a few odd days are listed, not refused.
+
+    Raises:
+        DataQualityError: If more than ``ODD_SHARE`` of a table's days break one expectation.
+        BadInputError: If a name is no table or a file cannot be read.
+    """
+    watch = Stopwatch()
+    expectations = Expectations(settings.quality)
+    breaks: list[Break] = []
+    odd: dict[str, list[str]] = {}
+    rows: dict[str, int] = {}
+    for table in resolve(names, settings):
+        judged = judged_history(table)
+        rows[table.name] = int(judged[ROW_COUNT].sum())
+        broken = expectations.validate(table, judged, run="all", mostly=1 - ODD_SHARE)
+        progress(table.name, _told(rows[table.name], len(judged), len(broken)))
+        odd |= {table.name: [str(one) for one in broken]} if broken else {}
+        breaks += [one for one in broken if len(one.days) > ODD_SHARE * len(judged) or not one.days]
+    docs = str(expectations.draw())
+    _refuse(breaks, docs)
+    return _receipt("all", names, rows, docs, watch, odd=odd)
+
+
+def _stands_as_it_was(table: Table, day: date) -> bool:
+    """Whether the table is a snapshot that did not change that day."""
+    days = landed_days(table) if table.is_snapshot else []
+    return day not in days and any(earlier < day for earlier in days)
+
+
+def _refuse(breaks: Sequence[Break], docs: str) -> None:
+    if breaks:
+        sentences = "; ".join(str(one) for one in breaks)
+        raise DataQualityError(f"{sentences}. Nothing moves on; see {docs}")
+
+
+def _receipt(
+    key: str,
+    names: Sequence[str],
+    rows: dict[str, int],
+    docs: str,
+    watch: Stopwatch,
+    *,
+    odd: dict[str, list[str]] | None = None,
+) -> Receipt:
+    total = sum(rows.values())
+    return Receipt(
+        command="check",
+        key=f"{'+'.join(names)}-{key}",
+        rows_in=total,
+        rows_out=total,
+        seconds=watch.seconds,
+        artifacts=(docs,),
+        details={"rows": rows, "odd_days": odd or {}},
+    )
+
+
+def _told(rows: int, days: int, breaks: int) -> str:
+    verdict = f"{breaks} expectations broken" if breaks else "as expected"
+    return f"{rows:,} rows of {days:,} days: {verdict}"

@@ -1,0 +1,1 @@
+"""What may go live: gate, bundle, ledger, rollback."""

@@ -1,0 +1,1 @@
+"""A shop whose truth is known."""

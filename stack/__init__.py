@@ -1,0 +1,1 @@
+"""What runs beside what: starts, watches and stops the processes of a running shop."""

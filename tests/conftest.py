@@ -1,0 +1,33 @@
+"""What all tests share: a home of their own, and no way to a network."""
+
+from pathlib import Path
+
+import prometheus_client  # noqa: F401 — chooses memory, before Feast's import asks for files
+import pytest
+
+SHARED = Path(__file__).parents[1].parent / "shared"
+
+
+@pytest.fixture(autouse=True)
+def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VITRINE_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("DO_NOT_TRACK", "1")
+    # Set by Feast's metrics when they are imported: the service would look for its own in there.
+    for name in ("PROMETHEUS_MULTIPROC_DIR", "prometheus_multiproc_dir"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("BENTOML_DO_NOT_TRACK", "True")
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """The test's own VITRINE_HOME."""
+    return tmp_path / "home"
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of real data beside the checkout; the test is skipped where it is absent."""
+    if not SHARED.exists():
+        pytest.skip("needs ../shared, the folder of real data beside the checkout")
+    return SHARED

@@ -1,0 +1,89 @@
+import numpy as np
+import pytest
+
+from models.fusion import Calibration, Fusion, alpha_loss, calibrate, learn_alpha
+
+
+def drawn(seed: int = 1, count: int = 4_000):
+    """Log-odds x, whether it was wanted with just these odds, and noise that knows nothing."""
+    generator = np.random.default_rng(seed)
+    x = generator.normal(-1.0, 1.5, count)
+    wanted = generator.random(count) < 1 / (1 + np.exp(-x))
+    return x, wanted, generator.normal(0.0, 1.0, count)
+
+
+def test_calibration_finds_the_scale_and_offset_that_were_planted():
+    x, wanted, _ = drawn(count=20_000)
+    found = calibrate((x - 3.0) / 2.0, wanted)  # so x = 2 score + 3
+    assert found.scale == pytest.approx(2.0, rel=0.05)
+    assert found.offset == pytest.approx(3.0, rel=0.05)
+
+
+def test_calibrated_scores_are_right_on_average():
+    x, wanted, _ = drawn()
+    log_odds = calibrate(5.0 * x, wanted)(5.0 * x)
+    assert np.mean(1 / (1 + np.exp(-log_odds))) == pytest.approx(wanted.mean(), abs=1e-6)
+
+
+def test_a_model_that_is_wrong_way_round_is_ignored_not_turned_around():
+    x, wanted, _ = drawn()
+    assert calibrate(-x, wanted).scale == 0.0
+
+
+def test_scores_that_separate_perfectly_still_calibrate():
+    found = calibrate(np.array([0.0, 1.0, 2.0, 3.0]), np.array([False, False, True, True]))
+    assert np.isfinite([found.scale, found.offset]).all()
+    assert found.scale > 0
+
+
+@pytest.mark.parametrize("wanted", [np.zeros(4, bool), np.ones(4, bool)])
+def test_calibration_without_both_outcomes_is_refused(wanted):
+    with pytest.raises(ValueError, match="both outcomes"):
+        calibrate(np.arange(4.0), wanted)
+
+
+@pytest.mark.parametrize("alpha", [0.0, 0.3, 0.77, 1.0])
+def test_the_gradient_of_alpha_is_the_slope_of_its_loss(alpha):
+    x, wanted, noise = drawn()
+    step = 1e-5
+    slope = (
+        alpha_loss(alpha + step, x, noise, wanted)[0]
+        - alpha_loss(alpha - step, x, noise, wanted)[0]
+    ) / (2 * step)
+    assert alpha_loss(alpha, x, noise, wanted)[1] == pytest.approx(slope, rel=1e-5)
+
+
+def test_alpha_is_the_best_of_a_fine_grid():
+    x, wanted, noise = drawn()
+    dnn, transformer = x + 0.8 * noise, x - 0.9 * noise
+    grid = np.linspace(0, 1, 1_001)
+    best = grid[np.argmin([alpha_loss(a, dnn, transformer, wanted)[0] for a in grid])]
+    assert learn_alpha(dnn, transformer, wanted) == pytest.approx(best, abs=1e-3)
+    assert 0.0 < best < 1.0
+
+
+def test_alpha_goes_to_the_model_that_is_not_noise():
+    x, wanted, noise = drawn(count=20_000)
+    assert Fusion.fit(x, noise, wanted).alpha > 0.95
+    assert Fusion.fit(noise, x, wanted).alpha < 0.05
+
+
+def test_alpha_never_leaves_its_bounds():
+    x, wanted, _ = drawn()
+    # Beyond the border the loss would still fall: 3x is overconfident, 2x less so.
+    assert learn_alpha(2 * x, 3 * x, wanted) == 1.0
+    assert learn_alpha(3 * x, 2 * x, wanted) == 0.0
+
+
+def test_the_fusion_is_the_formula():
+    fusion = Fusion(Calibration(2.0, 1.0), Calibration(4.0, -1.0), alpha=0.25)
+    # 0.25 × (2·3 + 1) + 0.75 × (4·1 − 1) = 1.75 + 2.25
+    assert fusion(np.array([[3.0]]), np.array([[1.0]])) == pytest.approx(4.0)
+
+
+def test_a_saved_fusion_gives_the_same_scores(tmp_path):
+    x, wanted, noise = drawn()
+    fusion = Fusion.fit(x, noise, wanted)
+    fusion.save(tmp_path / "fusion.json")
+    loaded = Fusion.load(tmp_path / "fusion.json")
+    np.testing.assert_array_equal(loaded(x, noise), fusion(x, noise))

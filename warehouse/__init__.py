@@ -1,0 +1,1 @@
+"""How dbt is run: build the days, reconcile the rows, publish the marts."""

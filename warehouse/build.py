@@ -1,0 +1,106 @@
+"""One build: plan the days, run dbt, count the rows, publish the marts, forget the dirty days."""
+
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
+from datetime import date
+
+from domain.errors import BadInputError
+from domain.files import exclusive
+from domain.progress import Progress
+from domain.receipts import Receipt, Stopwatch
+from domain.settings import Settings
+from warehouse import run
+from warehouse.lake import clear_dirty, landed_days
+from warehouse.plan import Plan, make_plan, published_days, read_plan
+from warehouse.publish import publish
+from warehouse.reconcile import reconcile
+
+
+def plan(settings: Settings, days: Iterable[date]) -> Receipt:
+    """Write the plan for these days and the dirty ones; somebody else (Airflow) runs dbt."""
+    watch = Stopwatch()
+    with _lock(settings):
+        made = make_plan(settings, days, is_full=False)
+    return Receipt(
+        "build-plan", _key(made), seconds=watch.seconds, details={"days": list(made.days)}
+    )
+
+
+def build_days(settings: Settings, days: Iterable[date]) -> Receipt:
+    """Rebuild these days and the dirty ones."""
+    with _lock(settings):
+        return _build(settings, make_plan(settings, days, is_full=False))
+
+
+def build_all(settings: Settings) -> Receipt:
+    """Rebuild everything from the lake."""
+    with _lock(settings):
+        return _build(settings, make_plan(settings, (), is_full=True))
+
+
+def publish_days(settings: Settings, days: Iterable[date]) -> Receipt:
+    """Reconcile and publish what dbt built for the last plan; ``days`` must be in it.
+
+    Raises:
+        BadInputError: If the last plan is about other days.
+    """
+    with _lock(settings):
+        made = read_plan(settings)
+        foreign = sorted(set(days) - set(made.days))
+        if foreign:
+            raise BadInputError(
+                f"{foreign[0]} is not in the last plan ({made.days[0]} … {made.days[-1]}): "
+                f"run vitrine build --plan --day {foreign[0]} and dbt first"
+            )
+        return _publish(settings, made, {}, Stopwatch())
+
+
+def _lock(settings: Settings) -> AbstractContextManager[None]:
+    return exclusive(settings.root / "warehouse.lock")
+
+
+def _build(settings: Settings, made: Plan) -> Receipt:
+    watch = Stopwatch()
+    progress = Progress(settings.progress_log, command="build")
+    progress("build", f"{len(made.days)} days to build", done=0)
+    seconds = run.build(settings, made, progress=progress)
+    return _publish(settings, made, {"dbt": watch.seconds, "models": seconds}, watch)
+
+
+def _publish(
+    settings: Settings, made: Plan, details: dict[str, object], watch: Stopwatch
+) -> Receipt:
+    progress = Progress(settings.progress_log, command="build")
+    counted = reconcile(settings, made.days)
+    reconciled_after = watch.seconds
+    published = publish(settings, made, progress=progress)
+    clear_dirty(settings.lake, made.days, marked_before_ns=made.planned_ns)
+    never_built = set(landed_days(settings.lake, settings.source)) - published_days(settings)
+    return Receipt(
+        "build",
+        _key(made),
+        rows_in=counted.landed,
+        rows_out=counted.accepted,
+        rows_quarantined=counted.rejected,
+        seconds=watch.seconds,
+        artifacts=(str(settings.marts),),
+        details={
+            **details,
+            "days": len(made.days),
+            "feature_days": len(made.feature_days),
+            "rejected": counted.reasons,
+            "rows": published.rows,
+            "files_written": published.written,
+            "files_unchanged": published.unchanged,
+            "files_removed": published.removed,
+            "publish": round(watch.seconds - reconciled_after, 3),
+            "days_landed_but_never_built": len(never_built),
+        },
+    )
+
+
+def _key(made: Plan) -> str:
+    if made.is_full:
+        return "all"
+    asked = made.requested or made.days
+    return str(asked[0]) if len(asked) == 1 else f"{asked[0]}_{asked[-1]}"
