@@ -1,6 +1,9 @@
 """Where tensors live: CUDA with bf16 when there is a GPU, else the CPU; the choice is logged."""
 
 import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -19,6 +22,31 @@ class Device:
     def autocast(self) -> torch.autocast:
         """The context for a forward pass: bf16 where it pays, float32 otherwise."""
         return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.is_bf16)
+
+
+def cpu_threads() -> int:
+    """The threads a training run takes: ``OMP_NUM_THREADS``, else the cores given to us."""
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    if asked.isdecimal() and int(asked):
+        return int(asked)
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1  # macOS
+
+
+@contextmanager
+def training_threads() -> Iterator[int]:
+    """Pin torch's threads while a run trains, whatever the process did before.
+
+    Sums are split over threads, so another number of threads rounds otherwise: a run that goes
+    on after a kill would end with other weights.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(cpu_threads())
+    try:
+        yield torch.get_num_threads()
+    finally:
+        torch.set_num_threads(before)
 
 
 def choose_device() -> Device:

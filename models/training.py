@@ -29,7 +29,7 @@ from domain.progress import silent
 from domain.stamp import schema_hash
 from models.catalog import Catalog
 from models.data import TrainingData
-from models.device import choose_device
+from models.device import choose_device, training_threads
 from models.loop import History, ProgressCall
 from models.presets import TrainingPreset
 from models.ranking.dnn import FeatureNetwork
@@ -96,7 +96,7 @@ def train(
         provenance: What else ``run.json`` says.
         progress: Told where the work is.
     """
-    with exclusive(folder.parent / f".{folder.name}.lock"):
+    with training_threads(), exclusive(folder.parent / f".{folder.name}.lock"):
         if (folder / RUN_JSON).exists():
             logger.info("run %s is finished already", folder.name)
             return read_run(folder)
