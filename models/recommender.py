@@ -34,6 +34,7 @@ from models.ranking.items import ItemMatrix
 from models.ranking.sources import source_class
 from models.ranking.transformer import CandidateTransformer
 from models.retrieval import Retriever
+from models.runs import ENCODER
 from models.text import Encoder
 
 logger = logging.getLogger(__name__)
@@ -73,6 +74,7 @@ class Recommender:
         fusion: Fusion,
         per_source: int,
         encoder_hash: str = "",
+        encoder_folder: Path | None = None,
     ) -> None:
         self.catalog = catalog
         self.text_VE = text_VE
@@ -82,6 +84,7 @@ class Recommender:
         self.fusion = fusion
         self.per_source = per_source
         self.encoder_hash = encoder_hash
+        self.encoder_folder = encoder_folder
         self.sources = tuple(retrievers)
         self._assembler = Assembler(catalog, text_VE)
         self._items: tuple[pa.Table, date, ItemMatrix] | None = None
@@ -111,19 +114,22 @@ class Recommender:
             fusion=Fusion.load(folder / "fusion.json"),
             per_source=run["config"]["per_source"],
             encoder_hash=run["encoder_hash"],
+            encoder_folder=folder / ENCODER if (folder / ENCODER).exists() else None,
         )
 
     @cached_property
     def encoder(self) -> Encoder:
         """The encoder that made ``text_VE``, for queries; loaded at its first use.
 
+        It comes with the run, or is the installed default.
+
         Raises:
-            BadInputError: If the installed one is another: its vectors would mean something else.
+            BadInputError: If it is another: its vectors would mean something else.
         """
-        encoder = Encoder()
+        encoder = Encoder(self.encoder_folder)
         if self.encoder_hash and encoder.hash != self.encoder_hash:
             raise BadInputError(
-                f"the run's items were embedded by encoder {self.encoder_hash[:12]}, installed is "
+                f"the run's items were embedded by encoder {self.encoder_hash[:12]}, this one is "
                 f"{encoder.hash[:12]}"
             )
         return encoder

@@ -9,6 +9,8 @@ from typing import Final
 from domain.errors import BadInputError
 
 RUN_JSON: Final = "run.json"
+ENCODER: Final = "encoder"
+"""Folder of the run's text encoder; absent where that is the installed default."""
 
 
 @dataclass(frozen=True)

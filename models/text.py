@@ -11,6 +11,7 @@ never the network, and vectors are cached by what was encoded with what.
 import hashlib
 import json
 import logging
+import shutil
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -36,6 +37,8 @@ Vectors = npt.NDArray[np.float32]
 _MAX_TOKENS: Final = 256
 _BATCH_TOKENS: Final = 4_096
 _MAX_CHARACTERS: Final = 10_000
+_DATA: Final = (".json", ".txt", ".safetensors", ".model")
+"""What a tokenizer and weights are kept in; everything else in a model's folder is left behind."""
 
 
 def default_folder() -> Path:
@@ -67,6 +70,14 @@ class Encoder:
             name: file_hash(self.folder / name) for name in names if (self.folder / name).exists()
         }
         return hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()
+
+    def save(self, folder: Path) -> None:
+        """Copy what encoding needs, and no pickled file, so that a release can carry it."""
+        folder.mkdir(parents=True, exist_ok=True)
+        for path in sorted(self.folder.iterdir()):
+            if path.is_file() and path.suffix in _DATA:
+                with replacing_file(folder / path.name) as aside:
+                    shutil.copyfile(path, aside)
 
     @cached_property
     def width(self) -> int:

@@ -52,7 +52,7 @@ from models.ranking.windows import plan_windows
 from models.retrieval import FitContext
 from models.retrieval.config import RetrieverConfig, SequenceConfig
 from models.retrieval.sequence import SequenceRetriever
-from models.runs import RUN_JSON, RunInfo, read_run
+from models.runs import ENCODER, RUN_JSON, RunInfo, read_run
 from models.stages import Stages
 from models.text import Encoder
 
@@ -168,6 +168,9 @@ class _Run:
         text_VE = self.encoder.embed_catalog(catalog, self.cache, progress=self.progress)
         with replacing_file(self.folder / "text.safetensors") as aside:
             save_file({"text_VE": text_VE}, aside)
+        # The default encoder is a package that every bundle installs; any other must come along.
+        if self.encoder.hash != Encoder().hash:
+            self.encoder.save(self.folder / ENCODER)
         return {"items": len(catalog.table)}
 
     def _context(self, stage: str) -> TrainContext:

@@ -95,7 +95,7 @@ def _put(marts, table, day, rows):
     pq.write_table(rows, folder / "part.parquet")
 
 
-def train_marts(marts, folder, *, until, progress, cache=None):
+def train_marts(marts, folder, *, until, progress, cache=None, encoder=None):
     """Train the debug preset on a folder of marts."""
     from models.data import read_training_data
     from models.presets import PRESETS
@@ -108,7 +108,7 @@ def train_marts(marts, folder, *, until, progress, cache=None):
         preset=PRESETS["debug"],
         folder=folder,
         join=HandJoin(data.interactions),
-        encoder=Encoder(),
+        encoder=encoder or Encoder(),
         cache=cache,
         provenance=Provenance("debug", "0" * 40, {"user_features": {"spend_cents_90d": "Int64"}}),
         progress=progress,

@@ -18,6 +18,7 @@ from models.ranking.items import ItemMatrix
 from models.recommender import Recommender
 from models.report import ReportInput, write_report
 from models.runs import read_run
+from models.text import Encoder
 from models.tracking import track, tracking_uri
 
 pytestmark = [
@@ -137,6 +138,40 @@ def test_a_killed_run_goes_on_to_the_same_weights(trained, planted, marts, tmp_p
 
 def _environment(tmp_path):
     return {**os.environ, "PYTHONPATH": str(REPOSITORY), "VITRINE_HOME": str(tmp_path / "home")}
+
+
+def test_an_encoder_of_ones_own_comes_along(planted, hand, marts, tmp_path):
+    chosen = Encoder(_tiny_encoder(tmp_path / "encoder"))
+    (chosen.folder / "pytorch_model.bin").write_bytes(b"pickled by somebody")
+    run = hand.train_marts(
+        marts,
+        tmp_path / "run",
+        until=planted.cutoff,
+        progress=lambda *a, **k: None,
+        encoder=chosen,
+    )
+    wanted = chosen.encode(["red lantern"])
+    (chosen.folder / "model.safetensors").unlink()
+    assert not list(run.folder.rglob("*.bin"))
+    model = Recommender.load(run.folder)
+    assert model.text_VE.shape[1] == wanted.shape[1] == 32
+    np.testing.assert_array_equal(model.encoder.encode(["red lantern"]), wanted)
+
+
+def _tiny_encoder(folder):
+    from transformers import AutoTokenizer, BertConfig, BertModel
+
+    tokenizer = AutoTokenizer.from_pretrained(Encoder().folder, local_files_only=True)
+    tokenizer.save_pretrained(folder)
+    config = BertConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=32,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=64,
+    )
+    BertModel(config).save_pretrained(folder)
+    return folder
 
 
 def test_a_run_loaded_twice_ranks_alike(trained, planted, join):
