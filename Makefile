@@ -28,11 +28,12 @@ run: setup  ## Run the shop: SOURCE=simulated|online_retail|files DATA=<path> ON
 fmt: setup  ## Format the code
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix --quiet .
 
-lint: setup  ## Style, types, arrows between rooms
+lint: setup  ## Style, types, SQL, arrows between rooms
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/mypy
+	$(BIN)/sqlfluff lint --disable-progress-bar dbt/models
 
 test: setup  ## Every test
 	$(BIN)/pytest

@@ -106,6 +106,7 @@ def _train(of: "Settings", *, until: "date", preset_name: str, name: str | None)
             git_commit=_git_commit(),
             features=feature_schema(open_store(of)),
         ),
+        threads=of.train_threads,
         progress=Progress(of.progress_log, command="train"),
     )
 

@@ -39,6 +39,9 @@ class Settings(BaseSettings):
     simulator_preset: str = Field("base", description="Size of the simulated shop.")
     simulator_seed: int = Field(7, description="Seed of the simulated shop.")
     preset: str = Field("base", description="How models are trained.")
+    train_threads: int = Field(
+        0, ge=0, le=1_024, description="CPU threads of training; 0: every core given to us."
+    )
     encoder: Path | None = Field(
         None, description="Folder of a transformers text encoder; default: all-MiniLM-L6-v2."
     )

@@ -24,25 +24,25 @@ class Device:
         return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.is_bf16)
 
 
-def cpu_threads() -> int:
-    """The threads a training run takes: ``OMP_NUM_THREADS``, else the cores given to us."""
-    asked = os.environ.get("OMP_NUM_THREADS", "")
-    if asked.isdecimal() and int(asked):
-        return int(asked)
+def given_cores() -> int:
+    """The cores this process may run on."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1  # macOS
 
 
 @contextmanager
-def training_threads() -> Iterator[int]:
+def training_threads(threads: int) -> Iterator[int]:
     """Pin torch's threads while a run trains, whatever the process did before.
 
     Sums are split over threads, so another number of threads rounds otherwise: a run that goes
     on after a kill would end with other weights.
+
+    Args:
+        threads: How many; 0 takes every core given to us.
     """
     before = torch.get_num_threads()
-    torch.set_num_threads(cpu_threads())
+    torch.set_num_threads(threads or given_cores())
     try:
         yield torch.get_num_threads()
     finally:

@@ -82,6 +82,7 @@ def train(
     encoder: Encoder,
     cache: Path | None,
     provenance: Provenance,
+    threads: int = 0,
     progress: ProgressCall = silent,
 ) -> RunInfo:
     """Train a whole run into ``folder``; a finished run is returned as it is.
@@ -94,9 +95,10 @@ def train(
         encoder: Embeds the items' texts.
         cache: Where text embeddings are kept between runs.
         provenance: What else ``run.json`` says.
+        threads: CPU threads; 0 takes every core. A run that is to go on needs as many as before.
         progress: Told where the work is.
     """
-    with training_threads(), exclusive(folder.parent / f".{folder.name}.lock"):
+    with training_threads(threads), exclusive(folder.parent / f".{folder.name}.lock"):
         if (folder / RUN_JSON).exists():
             logger.info("run %s is finished already", folder.name)
             return read_run(folder)

@@ -1,23 +1,16 @@
-import os
-
 import torch
 
-from models.device import cpu_threads, training_threads
+from models.device import given_cores, training_threads
 
 
-def test_a_run_has_its_own_number_of_threads_and_gives_back_what_it_found(monkeypatch):
-    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+def test_a_run_has_its_own_number_of_threads_and_gives_back_what_it_found():
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        with training_threads() as threads:
+        with training_threads(3) as threads:
             assert threads == torch.get_num_threads() == 3
+        with training_threads(0) as threads:
+            assert threads == given_cores()
         assert torch.get_num_threads() == 1
     finally:
         torch.set_num_threads(before)
-
-
-def test_threads_come_from_the_cores_we_were_given_when_nothing_is_asked(monkeypatch):
-    for asked in ("", "0", "many"):
-        monkeypatch.setenv("OMP_NUM_THREADS", asked)
-        assert cpu_threads() == len(os.sched_getaffinity(0))

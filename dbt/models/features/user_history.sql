@@ -45,9 +45,11 @@ histories as (
         array_agg(item_id order by interaction_number) as history_item_ids
     from wanted_days as days
     inner join numbered
-        on days.user_id = numbered.user_id
-        and numbered.interaction_number <= days.interaction_count
-        and numbered.interaction_number > days.interaction_count - {{ constant('history_length') }}
+        on
+            days.user_id = numbered.user_id
+            and numbered.interaction_number <= days.interaction_count
+            and numbered.interaction_number
+            > days.interaction_count - {{ constant('history_length') }}
     group by days.user_id, days.event_date
 ),
 

@@ -29,10 +29,12 @@ known as (
 compared as (
     select
         *,
-        lag(item_id) over by_day is null
-        {% for fact in facts %}
-        or lag({{ fact }}) over by_day is distinct from {{ fact }}
-        {% endfor %} as has_changed
+        (
+            lag(item_id) over by_day is null
+            {% for fact in facts %}
+            or lag({{ fact }}) over by_day is distinct from {{ fact }}
+            {% endfor %}
+        ) as has_changed
     from known
     window by_day as (partition by item_id order by event_date)
 ),

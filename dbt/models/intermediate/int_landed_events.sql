@@ -55,7 +55,8 @@ judged as (
                 where bots.user_id = landed.user_id and bots.event_date = landed.event_date
             ) then 'bot'
             -- A shop that never stated its items (online_retail) has no unknown ones.
-            when item_id is not null
+            when
+                item_id is not null
                 and event_date >= (select min(first_stated_date) from known_items)
                 and not exists (
                     select 1

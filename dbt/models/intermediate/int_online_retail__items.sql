@@ -32,9 +32,11 @@ ranked as (
         ) as title_rank
     from prices
     inner join titles
-        on prices.item_id = titles.item_id
-        and prices.event_date >= titles.event_date
-        and (prices.event_date < titles.next_event_date or titles.next_event_date is null)
+        on
+            prices.item_id = titles.item_id
+            and prices.event_date >= titles.event_date
+            and (prices.event_date < titles.next_event_date or titles.next_event_date is null)
 )
 
-select * from ranked where title_rank = 1
+select * from ranked
+where title_rank = 1

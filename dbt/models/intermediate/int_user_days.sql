@@ -33,8 +33,9 @@ joined as (
         stated.user_id is not null as is_stated
     from stated
     full join events
-        on stated.user_id = events.user_id
-        and stated.event_date = events.event_date
+        on
+            stated.user_id = events.user_id
+            and stated.event_date = events.event_date
 )
 
 select * from joined

@@ -27,10 +27,12 @@ known as (
 compared as (
     select
         *,
-        lag(user_id) over by_day is null
-        or lag(segment) over by_day is distinct from segment
-        or lag(country) over by_day is distinct from country
-        or lag(signup_date) over by_day is distinct from signup_date as has_changed
+        (
+            lag(user_id) over by_day is null
+            or lag(segment) over by_day is distinct from segment
+            or lag(country) over by_day is distinct from country
+            or lag(signup_date) over by_day is distinct from signup_date
+        ) as has_changed
     from known
     window by_day as (partition by user_id order by event_date)
 ),

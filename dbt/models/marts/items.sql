@@ -28,8 +28,9 @@ snapshots as (
         days.event_date
     from days
     inner join versions
-        on days.event_date >= versions.event_date
-        and (days.event_date < versions.next_event_date or versions.next_event_date is null)
+        on
+            days.event_date >= versions.event_date
+            and (days.event_date < versions.next_event_date or versions.next_event_date is null)
 )
 
 select * from snapshots

@@ -16,7 +16,9 @@ numbered as (
     select
         *,
         sum(
-            case when gap > interval '{{ constant('session_gap_minutes') }} minutes' then 1 else 0 end
+            case
+                when gap > interval '{{ constant('session_gap_minutes') }} minutes' then 1 else 0
+            end
         ) over (
             partition by user_id, event_date
             order by event_timestamp, event_id
