@@ -7,7 +7,7 @@ DATA ?=
 ONCE ?=
 GROUPS := orchestrate transform quality features train serve dev
 
-.PHONY: help setup run fmt lint test test-fast bench lock clean
+.PHONY: help setup run fmt lint test test-fast bench docs lock clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-10s %s\n", $$1, $$2}'
@@ -43,6 +43,9 @@ test-fast: setup  ## Every test that takes no more than a few seconds
 
 bench: setup  ## Measure what benchmarks/ measures
 	@for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
+
+docs: setup  ## Write the pages that are made from code
+	$(BIN)/python -m docs.settings_page
 
 lock: setup  ## Compile the lock anew
 	@$(BIN)/uv pip compile --quiet --no-emit-find-links --no-emit-index-url $(foreach group,$(GROUPS),--group $(group)) pyproject.toml -o requirements.txt

@@ -36,6 +36,7 @@ def intervals(groups: Mapping[str, Rows], *, label: str, highlight: str = "") ->
         axes.set_yticks(range(len(rows)), [name for name, _ in rows])
         axes.set_ylim(len(rows) - 0.4, -0.6)
         axes.set_xlim(left=0)
+        axes.locator_params(axis="x", nbins=5)
         _dress(axes, title=title, x_label=label)
         axes.grid(axis="x", color=GRID, lw=0.8)
     return _svg(figure)
