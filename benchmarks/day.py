@@ -1,0 +1,188 @@
+"""What does one day cost, hop by hop, and does it cost more in a long history?
+
+    python benchmarks/day.py [--events 10000000] [--only volume|history]
+
+``volume``: one day of so many events (a simulated day, copied over new users and sessions until
+there are enough) through ``vitrine ingest``, ``check landed``, ``build``, ``check features`` and
+``materialize``: rows per second and the peak resident memory of the command and its children.
+
+``history``: the simulated shop's day 10 and day 300 through the same commands, after a history of
+9 and of 299 days: seconds of the work itself (from each command's receipt, start-up left out).
+
+Writes ``benchmarks/results/day.json``. Needs about 10 GB of disk for ten million events.
+"""
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from dataclasses import replace
+from datetime import date, timedelta
+from pathlib import Path
+from statistics import median
+from typing import Final
+
+import duckdb
+import psutil
+
+from simulator.config import PRESETS
+from simulator.shop import simulate
+
+RESULTS: Final = Path(__file__).parent / "results" / "day.json"
+HOPS: Final = (
+    ("land", ("ingest",)),
+    ("check landed", ("check", "landed")),
+    ("dbt and publish", ("build",)),
+    ("check features", ("check", "features")),
+    ("feast", ("materialize",)),
+)
+LONG_CONFIG: Final = {"user_count": 20_000, "item_count": 5_000, "sessions_per_user_day": 0.5}
+
+
+class PeakMemory(threading.Thread):
+    """Samples the resident memory of a process and its children, 20 times a second."""
+
+    def __init__(self, pid: int) -> None:
+        super().__init__(daemon=True)
+        self._process, self._is_over, self.peak = psutil.Process(pid), threading.Event(), 0
+
+    def run(self) -> None:
+        """Sample until told to stop."""
+        while not self._is_over.wait(0.05):
+            try:
+                tree = [self._process, *self._process.children(recursive=True)]
+                self.peak = max(self.peak, sum(one.memory_info().rss for one in tree))
+            except psutil.NoSuchProcess:
+                continue
+
+    def stop(self) -> float:
+        """Gibibytes at the peak."""
+        self._is_over.set()
+        self.join()
+        return self.peak / 2**30
+
+
+def vitrine(*arguments: str, environment: dict[str, str]) -> dict[str, object]:
+    """Run one command; its receipt with ``wall_s`` and ``peak_gib`` added."""
+    begun = time.perf_counter()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "cli.main", *arguments],
+        env={**os.environ, **environment},
+        cwd=Path(__file__).parents[1],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    memory = PeakMemory(process.pid)
+    memory.start()
+    out, err = process.communicate()
+    wall, peak = time.perf_counter() - begun, memory.stop()
+    if process.returncode:
+        raise SystemExit(f"vitrine {' '.join(arguments)} failed: {err[-2_000:]}{out[-2_000:]}")
+    receipt = json.loads(out.strip().splitlines()[-1])
+    return {**receipt, "wall_s": round(wall, 2), "peak_gib": round(peak, 2)}
+
+
+def make_day(folder: Path, *, events: int) -> int:
+    """Write a shop in the ``files`` form whose last day has about ``events`` events."""
+    first = date(2026, 1, 1)
+    config = replace(PRESETS["base"], first_day=first, last_day=first, **LONG_CONFIG)
+    shop = simulate(config, seed=7)
+    seed_events, items = shop.events(first), shop.items(first)
+    copies = max(1, round(events / seed_events.num_rows))
+    folder.mkdir(parents=True)
+    with duckdb.connect() as connection:
+        connection.register("seed_events", seed_events)
+        connection.register("items", items)
+        connection.execute(f"COPY items TO '{folder / 'items.parquet'}' (FORMAT parquet)")
+        connection.execute(f"CREATE TABLE copies AS SELECT unnest(range({copies})) AS copy")
+        connection.execute(
+            "COPY (SELECT * REPLACE (event_id || '-' || copy AS event_id, user_id || '-' || copy "
+            "AS user_id, session_id || '-' || copy AS session_id, request_id || '-' || copy AS "
+            f"request_id) FROM seed_events, copies) TO '{folder / 'events.parquet'}' "
+            "(FORMAT parquet, COMPRESSION zstd)"
+        )
+        (count,) = connection.execute(
+            f"SELECT count(*) FROM '{folder / 'events.parquet'}'"
+        ).fetchall()[0]
+    return int(count)
+
+
+def volume(*, events: int, scratch: Path) -> dict[str, object]:
+    """One big day, hop by hop."""
+    rows = make_day(scratch / "shop", events=events)
+    environment = {
+        "VITRINE_HOME": str(scratch / "home"),
+        "VITRINE_SOURCE": "files",
+        "VITRINE_DATA": str(scratch / "shop"),
+    }
+    hops = []
+    for name, arguments in HOPS:
+        receipt = vitrine(*arguments, "--day", "2026-01-01", environment=environment)
+        rate = round(rows / float(receipt["wall_s"]))
+        hops.append(
+            {
+                "hop": name,
+                "wall_s": receipt["wall_s"],
+                "events_per_s": rate,
+                "peak_gib": receipt["peak_gib"],
+                "rows_in": receipt.get("rows_in"),
+                "rows_out": receipt.get("rows_out"),
+            }
+        )
+        print(f"{name:16} {receipt['wall_s']:8.1f} s {rate:10,} events/s {receipt['peak_gib']} GiB")
+    return {"events": rows, "hops": hops}
+
+
+def history(*, days: tuple[int, ...], scratch: Path, repeats: int = 3) -> dict[str, object]:
+    """The same kind of day after a short and after a long history."""
+    first = PRESETS["base"].first_day
+    found: dict[str, object] = {}
+    for number in days:
+        environment = {
+            "VITRINE_HOME": str(scratch / f"home{number}"),
+            "VITRINE_SOURCE": "simulated",
+        }
+        before, day = first + timedelta(days=number - 1), first + timedelta(days=number - 1)
+        vitrine("ingest", "--history", "--until", before.isoformat(), environment=environment)
+        vitrine("build", "--all", environment=environment)
+        vitrine("materialize", environment=environment)
+        seconds: dict[str, list[float]] = {}
+        for _ in range(repeats):
+            for name, arguments in HOPS:
+                receipt = vitrine(*arguments, "--day", day.isoformat(), environment=environment)
+                seconds.setdefault(name, []).append(float(receipt["seconds"]))
+        found[f"day {number}"] = {
+            name: {"median_s": round(median(values), 3), "all_s": values}
+            for name, values in seconds.items()
+        }
+        print(number, json.dumps(found[f"day {number}"]))
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--events", type=int, default=10_000_000)
+    parser.add_argument("--only", choices=("volume", "history"))
+    asked = parser.parse_args()
+    result: dict[str, object] = {
+        "machine": f"{os.cpu_count()} cores, {psutil.virtual_memory().total / 2**30:.0f} GiB",
+        "python": platform.python_version(),
+        "duckdb": duckdb.__version__,
+    }
+    with tempfile.TemporaryDirectory() as name:
+        if asked.only != "history":
+            result["volume"] = volume(events=asked.events, scratch=Path(name) / "volume")
+        if asked.only != "volume":
+            result["history"] = history(days=(10, 300), scratch=Path(name) / "history")
+    RESULTS.parent.mkdir(exist_ok=True)
+    RESULTS.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
