@@ -20,7 +20,7 @@ app = typer.Typer(add_completion=False)
 @app.command()
 def evaluate(
     run: Annotated[
-        str | None, typer.Option(help="Name of the run. Default: the one with the last cutoff.")
+        str | None, typer.Option(help="Name of the run. Default: the one trained last.")
     ] = None,
     until: Annotated[
         str | None,

@@ -1,5 +1,6 @@
 """``vitrine recommend``: the serving pipeline over many users at once."""
 
+import logging
 from datetime import date
 from enum import StrEnum
 from pathlib import Path
@@ -14,6 +15,7 @@ from domain.receipts import Receipt, Stopwatch
 from domain.settings import Settings
 
 app = typer.Typer(add_completion=False)
+logger = logging.getLogger(__name__)
 
 
 class Task(StrEnum):
@@ -29,7 +31,12 @@ def recommend(
     out: Annotated[Path, typer.Option(help="The Parquet file to write.")],
     until: Annotated[str, typer.Option(help="First day whose events are not known, YYYY-MM-DD.")],
     release: Annotated[
-        str | None, typer.Option(help="A release; default: the live one.", show_default=False)
+        str | None,
+        typer.Option(
+            help="A release; default: the live one, or the run trained last if that one learned "
+            "from days from --until on.",
+            show_default=False,
+        ),
     ] = None,
     run: Annotated[str | None, typer.Option(help="A training run instead of a release.")] = None,
     users: Annotated[
@@ -50,8 +57,9 @@ def recommend(
     from domain.files import replacing_file
 
     ours, watch, day = settings(), Stopwatch(), parse_day(until)
-    folder = _folder(ours, release, run)
-    wanted = _everybody(ours, day) if users == "all" else _listed(Path(users))
+    listed = None if users == "all" else _listed(Path(users))
+    folder = _folder(ours, release, run, known=day)
+    wanted = listed or _everybody(ours, day)
     table = recommend_as_of(folder, wanted, settings=ours, task=task.value, k=k, until=day)
     with replacing_file(out) as aside:
         pq.write_table(table, aside, compression="zstd")
@@ -67,15 +75,17 @@ def recommend(
     )
 
 
-def _folder(ours: Settings, release: str | None, run: str | None) -> Path:
+def _folder(ours: Settings, release: str | None, run: str | None, *, known: date) -> Path:
+    """The folder that answers: nothing in it was learned from ``known`` on."""
     from domain.seal import require_sealed
+    from models.runs import find_run
     from release.folder import RUN
     from release.ledger import live
 
     if release and run:
         raise BadInputError("name a release or a run, not both")
     if run:
-        return ours.runs / run
+        return find_run(ours.runs, run, known=known).folder
     entry = live(ours.releases)
     name = release or (entry.release_id if entry else None)
     if name is None:
@@ -83,7 +93,13 @@ def _folder(ours: Settings, release: str | None, run: str | None) -> Path:
     if not (ours.releases / name).is_dir():
         raise BadInputError(f"no release {name} in {ours.releases}")
     require_sealed(ours.releases / name)
-    return ours.releases / name / RUN
+    try:
+        return find_run(ours.releases / name, RUN, known=known).folder
+    except BadInputError as hindsight:
+        if release:
+            raise
+        logger.warning("the live release is not asked: %s", hindsight)
+        return find_run(ours.runs, None, known=known).folder
 
 
 def _everybody(ours: Settings, until: date) -> list[str]:

@@ -14,7 +14,7 @@ app = typer.Typer(add_completion=False)
 
 @app.command()
 def release(
-    run: Annotated[str | None, typer.Option(help="A training run; default: the latest.")] = None,
+    run: Annotated[str | None, typer.Option(help="A training run; default: the one trained last.")] = None,
 ) -> None:
     """Let a trained run go live, if it is good enough.
 

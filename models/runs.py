@@ -36,15 +36,31 @@ def read_run(folder: Path) -> RunInfo:
     return RunInfo(content["run"], folder, date.fromisoformat(content["until"]), content)
 
 
-def find_run(runs: Path, name: str | None) -> RunInfo:
-    """The run of that name; without one, the run with the latest cutoff, then the latest finished.
+def find_run(runs: Path, name: str | None, *, known: date | None = None) -> RunInfo:
+    """The run of that name; without one, the run that was finished (or asked for) last.
+
+    Args:
+        runs: ``settings.runs``.
+        name: A run's name.
+        known: First day whose events must not have been learned from; None: any.
 
     Raises:
-        BadInputError: If there is none.
+        BadInputError: If there is none, or the named one learned from later days.
     """
     if name is not None:
-        return read_run(runs / name)
+        return _require_known(read_run(runs / name), known)
     finished = [read_run(path.parent) for path in runs.glob(f"*/{RUN_JSON}")]
-    if not finished:
-        raise BadInputError(f"there is no finished run in {runs}: run vitrine train first")
-    return max(finished, key=lambda run: (run.until, (run.folder / RUN_JSON).stat().st_mtime_ns))
+    fit = [run for run in finished if known is None or run.until <= known]
+    if not fit:
+        before = f" that learned only from days before {known}" if known else ""
+        raise BadInputError(f"there is no finished run{before} in {runs}: run vitrine train first")
+    return max(fit, key=lambda run: (run.folder / RUN_JSON).stat().st_mtime_ns)
+
+
+def _require_known(run: RunInfo, known: date | None) -> RunInfo:
+    if known is not None and run.until > known:
+        raise BadInputError(
+            f"run {run.name} learned from events up to {run.until}: what it says of {known} would "
+            "be hindsight; name a run or a release with an earlier cutoff"
+        )
+    return run

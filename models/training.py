@@ -101,6 +101,7 @@ def train(
     with training_threads(threads), exclusive(folder.parent / f".{folder.name}.lock"):
         if (folder / RUN_JSON).exists():
             logger.info("run %s is finished already", folder.name)
+            (folder / RUN_JSON).touch()  # Asked for last: `vitrine evaluate` takes this one.
             return read_run(folder)
         run = _Run(
             data, preset=preset, folder=folder, encoder=encoder, cache=cache, progress=progress
