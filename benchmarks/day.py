@@ -41,7 +41,12 @@ HOPS: Final = (
     ("check features", ("check", "features")),
     ("feast", ("materialize",)),
 )
-LONG_CONFIG: Final = {"user_count": 20_000, "item_count": 5_000, "sessions_per_user_day": 0.5}
+SEED_SHOP: Final = {
+    "user_count": 4_000,
+    "item_count": 2_000,
+    "sessions_per_user_day": 0.5,
+    "arrival_days": 0,
+}
 
 
 class PeakMemory(threading.Thread):
@@ -71,7 +76,7 @@ def vitrine(*arguments: str, environment: dict[str, str]) -> dict[str, object]:
     """Run one command; its receipt with ``wall_s`` and ``peak_gib`` added."""
     begun = time.perf_counter()
     process = subprocess.Popen(
-        [sys.executable, "-m", "cli.main", *arguments],
+        [Path(sys.executable).with_name("vitrine"), *arguments],
         env={**os.environ, **environment},
         cwd=Path(__file__).parents[1],
         stdout=subprocess.PIPE,
@@ -91,9 +96,9 @@ def vitrine(*arguments: str, environment: dict[str, str]) -> dict[str, object]:
 def make_day(folder: Path, *, events: int) -> int:
     """Write a shop in the ``files`` form whose last day has about ``events`` events."""
     first = date(2026, 1, 1)
-    config = replace(PRESETS["base"], first_day=first, last_day=first, **LONG_CONFIG)
+    config = replace(PRESETS["base"], first_day=first, last_day=first, **SEED_SHOP)
     shop = simulate(config, seed=7)
-    seed_events, items = shop.events(first), shop.items(first)
+    seed_events, items, users = shop.events(first), shop.items(first), shop.users(first)
     copies = max(1, round(events / seed_events.num_rows))
     folder.mkdir(parents=True)
     with duckdb.connect() as connection:
@@ -101,6 +106,11 @@ def make_day(folder: Path, *, events: int) -> int:
         connection.register("items", items)
         connection.execute(f"COPY items TO '{folder / 'items.parquet'}' (FORMAT parquet)")
         connection.execute(f"CREATE TABLE copies AS SELECT unnest(range({copies})) AS copy")
+        connection.register("users", users)
+        connection.execute(
+            "COPY (SELECT * REPLACE (user_id || '-' || copy AS user_id) FROM users, copies) "
+            f"TO '{folder / 'users.parquet'}' (FORMAT parquet)"
+        )
         connection.execute(
             "COPY (SELECT * REPLACE (event_id || '-' || copy AS event_id, user_id || '-' || copy "
             "AS user_id, session_id || '-' || copy AS session_id, request_id || '-' || copy AS "
