@@ -1,14 +1,41 @@
 """What every command does the same way: read the settings, end with a receipt."""
 
-import typer
+import socket
 
+import typer
+from pydantic import ValidationError
+
+from domain.errors import BadInputError
 from domain.receipts import Receipt, keep
 from domain.settings import Settings
 
 
 def settings() -> Settings:
-    """The settings, from the environment."""
-    return Settings()
+    """The settings, from the environment.
+
+    Raises:
+        BadInputError: If a variable cannot be used; what it holds may be a secret, and is not said.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        said = "; ".join(f"VITRINE_{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors())
+        raise BadInputError(said) from None
+
+
+def require_free(host: str, port: int) -> None:
+    """Refuse a port that somebody listens on.
+
+    Raises:
+        BadInputError: Naming it.
+    """
+    with socket.socket() as probe:
+        # As the server does: a port that only waits out its last connection is free.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise BadInputError(f"port {port} on {host} is taken: {error.strerror}") from error
 
 
 def finish(receipt: Receipt, *, of: Settings) -> None:

@@ -1,14 +1,12 @@
 """``vitrine serve``: the live bundle, with its workers, following the ledger."""
 
 import signal
-import socket
 import threading
 from typing import Annotated
 
 import typer
 
-from cli.command import finish, settings
-from domain.errors import BadInputError
+from cli.command import finish, require_free, settings
 from domain.receipts import Receipt, Stopwatch
 
 app = typer.Typer(add_completion=False)
@@ -32,20 +30,10 @@ def serve(
 
     ours, watch = settings(), Stopwatch()
     place = Place(ours.host, port or ours.serve_port, ours.online_address)
-    _require_free(place.host, place.port)
+    require_free(place.host, place.port)
     stop = threading.Event()
     for sent in (signal.SIGINT, signal.SIGTERM):
         signal.signal(sent, lambda *_: stop.set())
     typer.echo(f"http://{place.host}:{place.port}", err=True)
     follow(ours, place, release_id=release, stop=stop)
     finish(Receipt(command="serve", key=str(place.port), seconds=watch.seconds), of=ours)
-
-
-def _require_free(host: str, port: int) -> None:
-    with socket.socket() as probe:
-        # As the server does: a port that only waits out its last connection is free.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            raise BadInputError(f"port {port} on {host} is taken: {error.strerror}") from error

@@ -55,6 +55,13 @@ def write_json(path: Path, content: Mapping[str, object]) -> None:
         aside.write_text(text + "\n", encoding="utf-8")
 
 
+def write_private(path: Path, text: str) -> None:
+    """Write a secret atomically; nobody but its owner can read it, not even for an instant."""
+    with replacing_file(path) as aside:
+        aside.touch(mode=0o600)
+        aside.write_text(text, encoding="utf-8")
+
+
 @contextmanager
 def exclusive(path: Path) -> Iterator[None]:
     """Hold the lock file ``path``: waits for other processes; the kernel frees it after a kill."""

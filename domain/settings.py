@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import (
     BaseSettings,
     JsonConfigSettingsSource,
@@ -23,6 +23,7 @@ from domain.files import write_json
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 SHOP_FILE = "shop.json"
+_POSTGRES = ("postgresql://", "postgres://")
 
 
 class Settings(BaseSettings):
@@ -49,16 +50,43 @@ class Settings(BaseSettings):
         "sqlite", description="sqlite, a path to a SQLite file, redis://… or postgresql://…"
     )
     registry: str = Field("", description="Feast registry: empty for a file, or postgresql://…")
-    warehouse: Literal["duckdb", "postgres"] = Field("duckdb", description="The dbt target.")
+    warehouse: str = Field("duckdb", description="Where dbt builds: duckdb, or postgresql://…")
     host: str = Field("127.0.0.1", description="Loopback unless asked otherwise.")
     serve_port: int = Field(3000, ge=1, le=65_535, description="Storefront and API.")
     serve_workers: int = Field(2, ge=1, le=64, description="Processes that answer requests.")
     airflow_port: int = Field(8080, ge=1, le=65_535, description="Airflow UI.")
     mlflow_port: int = Field(5000, ge=1, le=65_535, description="Tracked experiments.")
     docs_port: int = Field(3001, ge=1, le=65_535, description="Data docs and reports.")
+    feature_port: int = Field(6566, ge=1, le=65_535, description="Feast's feature server.")
     airflow_password: SecretStr | None = Field(
         None, description="Password of the Airflow user admin; default: generated once."
     )
+    airflow_database: SecretStr | None = Field(
+        None, description="Airflow's metadata: postgresql://…; default: SQLite in the home."
+    )
+    airflow_url: str | None = Field(
+        None, description="How tasks reach Airflow's API server; default: on this host."
+    )
+    feature_read_token: SecretStr | None = Field(
+        None, description="Who has it may read features over HTTP; default: generated once."
+    )
+    feature_write_token: SecretStr | None = Field(
+        None, description="Who has it may also write features; default: generated once."
+    )
+
+    @field_validator("warehouse")
+    @classmethod
+    def _require_known_warehouse(cls, warehouse: str) -> str:
+        if warehouse != "duckdb" and not warehouse.startswith(_POSTGRES):
+            raise ValueError("expected duckdb or postgresql://…")
+        return warehouse
+
+    @field_validator("airflow_database")
+    @classmethod
+    def _require_postgres(cls, database: SecretStr | None) -> SecretStr | None:
+        if database is not None and not database.get_secret_value().startswith(_POSTGRES):
+            raise ValueError("expected postgresql://…")
+        return database
 
     @classmethod
     def settings_customise_sources(
@@ -93,6 +121,11 @@ class Settings(BaseSettings):
     def warehouse_file(self) -> Path:
         """The DuckDB file; one writer at a time."""
         return self.root / "warehouse.duckdb"
+
+    @property
+    def dbt_target(self) -> Literal["duckdb", "postgres"]:
+        """The output of ``dbt/profiles.yml`` that the warehouse is."""
+        return "duckdb" if self.warehouse == "duckdb" else "postgres"
 
     @property
     def feast(self) -> Path:
