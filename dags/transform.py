@@ -16,6 +16,7 @@ from cosmos import (
 )
 
 DBT = Path(conf.get("vitrine", "dbt", fallback=str(Path(__file__).parents[1] / "dbt")))
+TARGET = conf.get("vitrine", "warehouse", fallback="duckdb")
 MANIFEST = Path(conf.get("vitrine", "manifest", fallback=str(DBT / "target" / "manifest.json")))
 
 # Cosmos drops the tests unless they are tasks of their own; the build must run them.
@@ -32,7 +33,7 @@ def dbt_models(event_date: str) -> DbtTaskGroup:
         group_id="dbt",
         project_config=ProjectConfig(dbt_project_path=DBT, manifest_path=MANIFEST),
         profile_config=ProfileConfig(
-            profile_name="vitrine", target_name="duckdb", profiles_yml_filepath=DBT / "profiles.yml"
+            profile_name="vitrine", target_name=TARGET, profiles_yml_filepath=DBT / "profiles.yml"
         ),
         execution_config=ExecutionConfig(
             execution_mode=ExecutionMode.WATCHER,

@@ -10,6 +10,7 @@ from domain.progress import Progress
 from domain.receipts import Receipt, Stopwatch
 from domain.settings import Settings
 from warehouse import run
+from warehouse.identity import must_build_whole, remember_warehouse
 from warehouse.lake import clear_dirty, landed_days
 from warehouse.plan import Plan, make_plan, published_days, read_plan
 from warehouse.publish import publish
@@ -20,7 +21,7 @@ def plan(settings: Settings, days: Iterable[date]) -> Receipt:
     """Write the plan for these days and the dirty ones; somebody else (Airflow) runs dbt."""
     watch = Stopwatch()
     with _lock(settings):
-        made = make_plan(settings, days, is_full=False)
+        made = _planned(settings, days, is_full=False)
     return Receipt(
         "build-plan", _key(made), seconds=watch.seconds, details={"days": list(made.days)}
     )
@@ -29,13 +30,13 @@ def plan(settings: Settings, days: Iterable[date]) -> Receipt:
 def build_days(settings: Settings, days: Iterable[date]) -> Receipt:
     """Rebuild these days and the dirty ones."""
     with _lock(settings):
-        return _build(settings, make_plan(settings, days, is_full=False))
+        return _build(settings, _planned(settings, days, is_full=False))
 
 
 def build_all(settings: Settings) -> Receipt:
     """Rebuild everything from the lake."""
     with _lock(settings):
-        return _build(settings, make_plan(settings, (), is_full=True))
+        return _build(settings, _planned(settings, (), is_full=True))
 
 
 def publish_days(settings: Settings, days: Iterable[date]) -> Receipt:
@@ -57,6 +58,17 @@ def publish_days(settings: Settings, days: Iterable[date]) -> Receipt:
 
 def _lock(settings: Settings) -> AbstractContextManager[None]:
     return exclusive(settings.root / "warehouse.lock")
+
+
+def _planned(settings: Settings, days: Iterable[date], *, is_full: bool) -> Plan:
+    """The plan, and what dbt needs to follow it."""
+    made = make_plan(settings, days, is_full=must_build_whole(settings) or is_full)
+    remember_warehouse(settings)
+    if settings.dbt_target == "postgres":
+        from warehouse.load import load
+
+        load(settings, made)
+    return made
 
 
 def _build(settings: Settings, made: Plan) -> Receipt:

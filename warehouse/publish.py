@@ -15,7 +15,6 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -24,6 +23,7 @@ from domain.files import replacing_file
 from domain.progress import silent
 from domain.schemas import MARTS
 from domain.settings import Settings
+from warehouse.connection import Warehouse, open_warehouse
 from warehouse.lake import partition_days
 from warehouse.plan import Plan
 from warehouse.run import Say
@@ -77,8 +77,7 @@ class Published:
 def publish(settings: Settings, plan: Plan, *, progress: Say = silent) -> Published:
     """Write every table's days of the plan; safe to repeat, also after a kill half way."""
     published = Published()
-    with duckdb.connect(str(settings.warehouse_file), read_only=True) as warehouse:
-        warehouse.execute("set TimeZone = 'UTC'")
+    with open_warehouse(settings) as warehouse:
         for number, table in enumerate(PUBLISHED, start=1):
             days = plan.feature_days if table in LOOKING_BACK else plan.days
             _publish_table(settings.marts, warehouse, table, days, published)
@@ -89,7 +88,7 @@ def publish(settings: Settings, plan: Plan, *, progress: Say = silent) -> Publis
 
 def _publish_table(
     marts: Path,
-    warehouse: duckdb.DuckDBPyConnection,
+    warehouse: Warehouse,
     table: str,
     days: Iterable[date],
     published: Published,
@@ -118,16 +117,12 @@ def _batches(days: list[date]) -> Iterator[list[date]]:
         yield days[start : start + _DAYS_AT_ONCE]
 
 
-def _read(
-    warehouse: duckdb.DuckDBPyConnection, table: str, days: list[date]
-) -> dict[date, pa.Table]:
+def _read(warehouse: Warehouse, table: str, days: list[date]) -> dict[date, pa.Table]:
     schema = PUBLISHED[table]
-    columns = ", ".join(dict.fromkeys(["event_date", *schema.names]))
+    has_day = "event_date" in schema.names
+    dated = schema if has_day else schema.append(pa.field("event_date", pa.date32()))
     order = ", ".join(["event_date", *GRAINS[table]])
-    rows = warehouse.sql(
-        f"select {columns} from {table} where event_date between $1 and $2 order by {order}",
-        params=[days[0], days[-1]],
-    ).to_arrow_table()
+    rows = warehouse.days(table, dated, first=days[0], last=days[-1], order=order)
     dates = rows["event_date"].combine_chunks()
     runs = pc.run_end_encode(dates) if len(rows) else None
     parts: dict[date, pa.Table] = {}

@@ -15,6 +15,7 @@ import duckdb
 from domain.errors import ReconciliationError
 from domain.events import Source
 from domain.settings import Settings
+from warehouse.connection import Warehouse, open_warehouse
 from warehouse.lake import partition_days
 
 # The one table of each source whose rows become events.
@@ -46,7 +47,7 @@ def reconcile(settings: Settings, days: Iterable[date]) -> Reconciled:
     """
     wanted = sorted(set(days))
     landed = _landed(settings, wanted)
-    with duckdb.connect(str(settings.warehouse_file), read_only=True) as warehouse:
+    with open_warehouse(settings) as warehouse:
         accepted = _counts(warehouse, "events", wanted)
         rejected = _counts(warehouse, "rejected_events", wanted)
         reasons = _reasons(warehouse, wanted)
@@ -86,19 +87,20 @@ def _files(folder: Path, days: list[date]) -> list[str]:
     return [str(folder / f"event_date={day}" / "part.parquet") for day in days if day in landed]
 
 
-def _counts(warehouse: duckdb.DuckDBPyConnection, table: str, days: list[date]) -> Counts:
-    rows = warehouse.execute(
+def _counts(warehouse: Warehouse, table: str, days: list[date]) -> Counts:
+    rows = warehouse.rows(
         f"select event_date, source, count(*) from {table} "
-        "where list_contains($1::date[], event_date) group by all",
-        [days],
-    ).fetchall()
+        "where event_date = any($1::date[]) group by 1, 2",
+        days,
+    )
     return {(day, source): count for day, source, count in rows}
 
 
-def _reasons(warehouse: duckdb.DuckDBPyConnection, days: list[date]) -> dict[str, int]:
-    rows = warehouse.execute(
-        "select reason, count(*) from rejected_events "
-        "where list_contains($1::date[], event_date) group by 1 order by 1",
-        [days],
-    ).fetchall()
-    return dict(rows)
+def _reasons(warehouse: Warehouse, days: list[date]) -> dict[str, int]:
+    return dict(
+        warehouse.rows(
+            "select reason, count(*) from rejected_events "
+            "where event_date = any($1::date[]) group by 1 order by 1",
+            days,
+        )
+    )

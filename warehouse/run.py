@@ -48,14 +48,20 @@ def constants(settings: Settings) -> dict[str, object]:
 
 def environment(settings: Settings) -> dict[str, str]:
     """Every environment variable that dbt needs, in this process or under Airflow."""
+    server = {}
+    if settings.dbt_target == "postgres":
+        from warehouse.postgres import dbt_connection
+
+        server = dbt_connection(settings)
     return {
+        **server,
         "DBT_PROJECT_DIR": str(PROJECT),
         "DBT_PROFILES_DIR": str(PROJECT),
         "DBT_TARGET_PATH": str(settings.cache / "dbt" / "target"),
         "DBT_LOG_PATH": str(settings.cache / "dbt" / "logs"),
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
         "DBT_VERSION_CHECK": "false",
-        "VITRINE_DBT_TARGET": settings.warehouse,
+        "VITRINE_DBT_TARGET": settings.dbt_target,
         "VITRINE_DBT_WAREHOUSE": str(settings.warehouse_file),
         "VITRINE_DBT_LAKE": str(settings.lake),
         "VITRINE_DBT_CACHE": str(settings.cache),

@@ -7,9 +7,10 @@ a past snapshot is landed again with other items, the later days must be judged 
 from collections.abc import Iterable
 from datetime import date
 
-import duckdb
+import pyarrow.parquet as pq
 
 from domain.settings import Settings
+from warehouse.connection import Warehouse, open_warehouse
 from warehouse.lake import partition_days
 
 _BUILT = "int_item_days"
@@ -24,19 +25,18 @@ def days_to_judge_again(settings: Settings, *, days: Iterable[date], built: set[
     past = sorted(day for day in set(days) & stated if built and day < max(built))
     if not past:
         return set()
-    with duckdb.connect(str(settings.warehouse_file), read_only=True) as warehouse:
+    with open_warehouse(settings) as warehouse:
         for day in past:
-            if _has_other_items(warehouse, settings, day):
+            if _stated(settings, day) != _built(warehouse, day):
                 return {later for later in built if later > day}
     return set()
 
 
-def _has_other_items(warehouse: duckdb.DuckDBPyConnection, settings: Settings, day: date) -> bool:
-    landed = settings.lake / settings.source / "items" / f"event_date={day}" / "part.parquet"
-    known = f"select item_id from {_BUILT} where event_date = $2"
-    now = "select item_id from read_parquet($1, hive_partitioning = false)"
-    rows = warehouse.execute(
-        f"select count(*) from (({now} except {known}) union all ({known} except {now}))",
-        [str(landed), day],
-    ).fetchall()
-    return bool(rows[0][0])
+def _stated(settings: Settings, day: date) -> set[str]:
+    path = settings.lake / settings.source / "items" / f"event_date={day}" / "part.parquet"
+    return set(pq.read_table(path, columns=["item_id"], partitioning=None)["item_id"].to_pylist())
+
+
+def _built(warehouse: Warehouse, day: date) -> set[str]:
+    held = warehouse.rows(f"select item_id from {_BUILT} where event_date = $1::date", day)
+    return {item_id for (item_id,) in held}

@@ -21,3 +21,7 @@
 {% macro landed(source, table) %}(select * from {{ source }}_{{ table }}){% endmacro %}
 
 {% macro landed_events(source) %}select event_id from {{ source }}_events{% endmacro %}
+
+{% macro trimmed(text) %}trim({{ text }}){% endmacro %}
+
+{% macro half_up(number) %}round({{ number }}){% endmacro %}

@@ -5,7 +5,10 @@
    sum is of whole billionths: a float sum depends on the order of its terms, and a full rebuild
    would then differ from a build day by day in the last bit. #}
 {% macro bought_so_far(days, interactions) %}
-    {%- set half_life = constant('bought_half_life_days') ~ '.0' -%}
+    {#- Doubles from the start: PostgreSQL takes a plain 0.5 for a decimal, DuckDB does not. -#}
+    {%- set half_life = 'cast(' ~ constant('bought_half_life_days') ~ ' as double precision)' -%}
+    {%- set half = 'cast(0.5 as double precision)' -%}
+    {%- set billion = 'cast(1000000000 as double precision)' -%}
     with
 
     purchases as (
@@ -24,9 +27,10 @@
             latest.item_id,
             latest.event_date,
             latest.next_date,
-            sum(cast(round(
-                1e9 * power(0.5, (latest.event_date - purchases.event_date) / {{ half_life }})
-            ) as bigint)) / 1e9 as weight
+            cast(sum(cast({{ half_up(
+                billion ~ ' * power(' ~ half ~ ', (latest.event_date - purchases.event_date) / '
+                ~ half_life ~ ')'
+            ) }} as bigint)) as double precision) / {{ billion }} as weight
         from purchases as latest
         inner join purchases
             on latest.user_id = purchases.user_id
@@ -42,7 +46,8 @@
             weighed.item_id,
             weighed.event_date as bought_date,
             cast(
-                weight * power(0.5, (days.event_date - weighed.event_date) / {{ half_life }})
+                weight
+                * power({{ half }}, (days.event_date - weighed.event_date) / {{ half_life }})
                 as real
             ) as weight
         from {{ days }} as days

@@ -19,6 +19,26 @@
     )
 {%- endmacro %}
 
+{# In PostgreSQL the planned days were copied before dbt runs. A day that was not would look empty,
+   and its rows would be replaced by nothing. #}
+{% macro postgres__landed(source, table) %}
+    {%- if execute and source in active_sources() -%}
+        {%- set loaded = (read_plan() or {'days': []}).days -%}
+        {%- set missing = build_plan().days | map('string') | reject('in', loaded) | list -%}
+        {%- if missing -%}
+            {{ exceptions.raise_compiler_error(
+                missing[0] ~ ' was not copied into PostgreSQL: run vitrine build --plan --day '
+                ~ missing[0] ~ ' first'
+            ) }}
+        {%- endif -%}
+    {%- endif -%}
+    (
+        select *
+        from vitrine_landed.{{ source }}_{{ table }}
+        where {{ in_build_days('event_date') }}
+    )
+{%- endmacro %}
+
 {# The body of every staging model of a source that speaks our words already. #}
 {% macro landed_events(source) %}
     select

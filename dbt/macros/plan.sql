@@ -38,10 +38,22 @@
         {{ return(none) }}
     {% endif %}
     {% set columns = "{days: 'varchar[]', feature_from: 'varchar', feature_until: 'varchar'}" %}
-    {% set row = run_query(
+    {{ return(plan_of_row(run_query(
         "select array_to_string(days, ','), feature_from, feature_until from read_json('"
         ~ file ~ "', columns = " ~ columns ~ ")"
-    ).rows[0] %}
+    ).rows[0])) }}
+{% endmacro %}
+
+{% macro postgres__read_plan() %}
+    {% if run_query("select to_regclass('vitrine_landed.build_plan')").rows[0][0] is none %}
+        {{ return(none) }}
+    {% endif %}
+    {{ return(plan_of_row(run_query(
+        'select days, feature_from, feature_until from vitrine_landed.build_plan'
+    ).rows[0])) }}
+{% endmacro %}
+
+{% macro plan_of_row(row) %}
     {{ return({
         'days': (row[0] | string).split(',') if row[0] else [],
         'feature_from': row[1] | string,

@@ -28,12 +28,12 @@ TYPES = {
     pa.string(): "varchar",
     pa.int32(): "integer",
     pa.int64(): "bigint",
-    pa.float64(): "double",
+    pa.float64(): "double precision",
     pa.bool_(): "boolean",
     pa.date32(): "date",
     TIMESTAMP: "timestamp",
     pa.list_(pa.string()): "varchar[]",
-    pa.list_(pa.float32()): "float[]",
+    pa.list_(pa.float32()): "real[]",
 }
 
 

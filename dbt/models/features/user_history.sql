@@ -62,8 +62,8 @@ select
     histories.event_date,
     {{ last_moment('histories.event_date') }} as event_timestamp,
     history_item_ids,
-    coalesce(bought_item_ids, cast([] as varchar[])) as bought_item_ids,
-    coalesce(bought_item_weights, cast([] as real[])) as bought_item_weights
+    coalesce(bought_item_ids, cast(array[] as varchar[])) as bought_item_ids,
+    coalesce(bought_item_weights, cast(array[] as real[])) as bought_item_weights
 from histories
 left join bought
     on histories.user_id = bought.user_id and histories.event_date = bought.event_date

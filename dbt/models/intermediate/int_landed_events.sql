@@ -41,7 +41,10 @@ bots as (
 ),
 
 known_items as (
-    select * from {{ ref('int_known_items') }}
+    select
+        item_id as known_item_id,
+        first_stated_date
+    from {{ ref('int_known_items') }}
 ),
 
 judged as (
@@ -57,16 +60,14 @@ judged as (
             -- A shop that never stated its items (online_retail) has no unknown ones.
             when
                 item_id is not null
-                and event_date >= (select min(first_stated_date) from known_items)
-                and not exists (
-                    select 1
-                    from known_items
-                    where
-                        known_items.item_id = landed.item_id
-                        and known_items.first_stated_date <= landed.event_date
-                ) then 'unknown_item'
+                and event_date >= (select min(stated.first_stated_date) from known_items as stated)
+                and known_item_id is null then 'unknown_item'
         end as reason
     from landed
+    left join known_items
+        on
+            landed.item_id = known_items.known_item_id
+            and landed.event_date >= known_items.first_stated_date
 )
 
 select * from judged

@@ -3,7 +3,7 @@ select
     line_id as event_id,
     invoice_no,
     stock_code as item_id,
-    nullif(trim(description), '') as item_title,
+    nullif({{ trimmed('description') }}, '') as item_title,
     quantity,
     {{ utc('invoiced_at') }} as event_timestamp,
     unit_price,
