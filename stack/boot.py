@@ -17,6 +17,7 @@ from stack.waiting import wait_until
 
 DAGS: Final = frozenset({"load_history", "ingest_events", "build_features", "train_models"})
 POOL: Final = "warehouse"
+POOL_WHY: Final = "DuckDB has one writer: one task at a time."
 
 
 @contextmanager
@@ -49,7 +50,7 @@ def boot_airflow(settings: Settings, supervisor: Supervisor) -> AirflowApi:
     for service in airflow_services():
         supervisor.start(service)
     _await(supervisor, api.is_healthy, what="Airflow", timeout_s=180)
-    api.make_pool(POOL, slots=1, description="DuckDB has one writer: one task at a time.")
+    api.make_pool(POOL, slots=1, description=POOL_WHY)
     _await(supervisor, lambda: api.has_dags(DAGS), what="Airflow's Dags", timeout_s=120)
     for dag_id in sorted(DAGS):
         api.unpause(dag_id)

@@ -20,9 +20,14 @@ def address(settings: Settings, port: int) -> str:
     return f"http://{loopback(settings)}:{port}"
 
 
+def airflow_command() -> str:
+    """This environment's ``airflow``."""
+    return str(_BIN / "airflow")
+
+
 def migrate_command() -> tuple[str, ...]:
     """Creates or updates Airflow's database."""
-    return (str(_BIN / "airflow"), "db", "migrate")
+    return (airflow_command(), "db", "migrate")
 
 
 def manifest_command() -> tuple[str, ...]:
@@ -38,7 +43,7 @@ def airflow_services() -> tuple[Service, ...]:
 
     Logs are read from disk by the API server, so nobody needs to serve them on two more ports.
     """
-    airflow = str(_BIN / "airflow")
+    airflow = airflow_command()
     return (
         Service("api-server", (airflow, "api-server")),
         Service("scheduler", (airflow, "scheduler", "--skip-serve-logs")),

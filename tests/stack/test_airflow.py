@@ -1,136 +1,38 @@
-"""The Dags in a real Airflow: scheduler, Dag processor, triggerer, API server, on SQLite.
-
-The commands are a miniature (each writes down how it was called, and fails where it is told to),
-and so is the dbt project; Airflow, Cosmos, dbt and everything in ``stack/`` are the real ones.
-"""
+"""The Dags in a real Airflow: scheduler, Dag processor, triggerer, API server, on SQLite."""
 
 import os
 import signal
-import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
 import psutil
 import pytest
-from rich.console import Console
 
 from domain.errors import VitrineError
 from domain.settings import Settings
 from release.server import free_port
 from stack import boot
-from stack.airflow_api import AirflowApi, Run
-from stack.environment import process_environment
-from stack.feed import Feed
-from stack.follow import Follower, TaskFailedError
+from stack.follow import TaskFailedError
 from stack.journey import Journey
-from stack.screen import Screen
 from stack.services import reading_services
 from stack.span import Span
-from stack.supervisor import Supervisor
 from stack.waiting import wait_until
+from tests.stack.miniature import DBT, Stack, follower, miniature
 
 pytestmark = pytest.mark.slow
-
-COMMAND = """#!/bin/sh
-echo "$*" >> "$TOLD/calls"
-if [ -f "$TOLD/broken" ] && [ "$*" = "$(cat "$TOLD/broken")" ]; then
-  echo "vitrine: DataQualityError: the planted bad day" >&2
-  exit 1
-fi
-echo '{"command": "miniature"}'
-"""
-DBT_PROJECT = "name: vitrine\nversion: '1.0'\nprofile: vitrine\n"
-PROFILES = """vitrine:
-  target: duckdb
-  outputs:
-    duckdb: {type: duckdb, path: "{{ env_var('VITRINE_DBT_WAREHOUSE') }}", threads: 1}
-"""
-FEATURES_YML = """models:
-  - name: user_features
-    columns:
-      - name: event_date
-        data_tests:
-          - accepted_values: {arguments: {values: ["2026-03-01", "2026-03-02", "2026-03-03"]}}
-"""
-
-
-@dataclass
-class Stack:
-    """A running Airflow and what to ask it with."""
-
-    api: AirflowApi
-    supervisor: Supervisor
-    follower: Follower
-    told: Path
-    docs_port: int
-
-    def calls(self) -> list[str]:
-        """How the commands were called since the last time somebody asked."""
-        path = self.told / "calls"
-        lines = path.read_text().splitlines() if path.exists() else []
-        path.unlink(missing_ok=True)
-        return lines
-
-    def finish(self, run: Run) -> Run:
-        return self.follower.follow(run)
-
-    def finish_features(self, day: str, *, other_than: Run | None = None) -> Run:
-        run = self.follower.await_run("build_features", partition_key=day, other_than=other_than)
-        return self.finish(run)
-
-
-def _write_miniature(folder: Path) -> None:
-    models = folder / "dbt" / "models"
-    models.mkdir(parents=True)
-    (folder / "dbt" / "dbt_project.yml").write_text(DBT_PROJECT)
-    (folder / "dbt" / "profiles.yml").write_text(PROFILES)
-    (models / "events.sql").write_text("select '{{ var('event_date', 'none') }}' as event_date")
-    (models / "user_features.sql").write_text("select * from {{ ref('events') }}")
-    (models / "schema.yml").write_text(FEATURES_YML)
-    command = folder / "bin" / "vitrine"
-    command.parent.mkdir()
-    command.write_text(COMMAND)
-    command.chmod(0o755)
 
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     folder = tmp_path_factory.mktemp("stack")
-    _write_miniature(folder)
-    settings = Settings(home=folder / "home", airflow_port=free_port(), docs_port=free_port())
-    manifest = folder / "dbt" / "target" / "manifest.json"
-    environment = {
-        **process_environment(settings, mark="test"),
-        "TOLD": str(folder),
-        "DBT_PROJECT_DIR": str(folder / "dbt"),
-        "DBT_PROFILES_DIR": str(folder / "dbt"),
-        "DBT_TARGET_PATH": str(manifest.parent),
-        "AIRFLOW__VITRINE__DBT": str(folder / "dbt"),
-        "AIRFLOW__VITRINE__MANIFEST": str(manifest),
-    }
-    environment["PATH"] = f"{folder / 'bin'}{os.pathsep}{environment['PATH']}"
-    logs = settings.root / "logs"
-    supervisor = Supervisor(environment=environment, logs=logs, record=logs / "up.json")
-    supervisor.open()
-    try:
-        dbt = str(Path(sys.executable).parent / "dbt")
-        supervisor.run_together({"parse": (dbt, "parse")})
+    with miniature(folder) as (settings, supervisor):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(boot, "manifest_command", lambda: (dbt, "--version"))
+            patch.setattr(boot, "manifest_command", lambda: (DBT, "--version"))
             api = boot.boot_airflow(settings, supervisor)
-        follower = Follower(
-            api,
-            Feed(settings.progress_log),
-            Screen(Console(quiet=True)),
-            supervisor.require_running,
-        )
-        yield Stack(api, supervisor, follower, folder, settings.docs_port)
-    finally:
+        followed = follower(settings, supervisor, api)
+        yield Stack(api, supervisor, followed, folder, settings.docs_port)
         api.close()
-        supervisor.close()
-        assert psutil.Process().children(recursive=True) == []
 
 
 def test_a_new_shop_goes_from_history_to_release(stack: Stack, tmp_path: Path) -> None:

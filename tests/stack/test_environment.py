@@ -9,8 +9,10 @@ import pytest
 
 from domain.settings import Settings
 from stack.environment import (
+    PRIVATE,
     airflow_environment,
     airflow_password,
+    database_files,
     password_file,
     prepare_airflow_home,
     process_environment,
@@ -89,3 +91,40 @@ def test_the_vitrine_of_this_environment_is_the_one_that_tasks_find(tmp_path: Pa
     path = process_environment(Settings(home=tmp_path), mark="m")["PATH"]
 
     assert path.split(os.pathsep)[0] == str(Path(sys.executable).parent)
+
+
+def test_airflow_reads_its_database_from_files_that_only_their_owner_reads(tmp_path: Path) -> None:
+    url = "postgresql://airflow:hunter2@db:5432/airflow"
+    settings = Settings(home=tmp_path, airflow_database=url)
+    prepare_airflow_home(settings)
+
+    told = airflow_environment(settings)
+
+    for option, driver in (("sql_alchemy_conn", "psycopg2"), ("sql_alchemy_conn_async", "psycopg")):
+        path = database_files(settings)[option]
+        assert told[f"AIRFLOW__DATABASE__{option.upper()}_CMD"] == f"cat {path}"
+        assert path.read_text() == f"postgresql+{driver}://airflow:hunter2@db:5432/airflow"
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert "hunter2" not in "".join(told.values())
+
+
+def test_private_settings_are_not_handed_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in PRIVATE:
+        monkeypatch.setenv(f"VITRINE_{name.upper()}", "postgresql://hunter2@db/a")
+
+    told = process_environment(Settings(home=tmp_path), mark="m")
+
+    assert "hunter2" not in "".join(told.values())
+
+
+def test_airflow_and_dbt_are_told_the_same_warehouse(tmp_path: Path) -> None:
+    url = "postgresql://shop:hunter%402@db:5433/warehouse?sslmode=require"
+    told = process_environment(Settings(home=tmp_path, warehouse=url), mark="m")
+
+    assert told["AIRFLOW__VITRINE__WAREHOUSE"] == told["VITRINE_DBT_TARGET"] == "postgres"
+    assert (told["VITRINE_DBT_HOST"], told["VITRINE_DBT_PORT"]) == ("db", "5433")
+    assert told["VITRINE_DBT_DATABASE"] == "warehouse"
+    assert told["VITRINE_DBT_SSLMODE"] == "require"
+    assert told["DBT_ENV_SECRET_WAREHOUSE_PASSWORD"] == "hunter@2"
