@@ -27,6 +27,7 @@ COMMANDS: Final = {
     "rollback": "cli.rollback",
     "recommend": "cli.recommend",
     "serve": "cli.serve",
+    "features": "cli.features",
     "status": "cli.status",
     "verify": "cli.verify",
 }

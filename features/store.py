@@ -16,7 +16,7 @@ from feast.infra.offline_stores.file_source import FileSource
 from feast.on_demand_feature_view import OnDemandFeatureView
 
 from domain.errors import BadInputError, StaleFeaturesError
-from domain.files import exclusive
+from domain.files import exclusive, replacing_file
 from domain.settings import REPOSITORY, Settings
 from features.quiet import keep_metrics_apart, quiet
 
@@ -72,7 +72,10 @@ def apply(settings: Settings) -> None:
         store = open_store(settings)
         with quiet():
             store.apply(definitions, objects_to_delete=_gone(store, definitions), partial=False)
-        _require_all(open_store(settings), definitions)
+        written = open_store(settings)
+        _require_all(written, definitions)
+        if settings.registry:
+            _export_registry(written, registry_file(settings))
 
 
 def load_definitions(settings: Settings) -> list[Any]:
@@ -104,8 +107,15 @@ def mart_glob(settings: Settings, table: str) -> str:
 
 
 def registry_file(settings: Settings) -> Path:
-    """The registry file: what a bundle takes along."""
+    """The registry file, a copy if the registry is in SQL: what a bundle takes along."""
     return settings.feast / "registry.db"
+
+
+def _export_registry(store: FeatureStore, path: Path) -> None:
+    """Write what a registry in SQL holds as the file that a bundle reads."""
+    content = store.registry.proto().SerializeToString(deterministic=True)
+    with replacing_file(path) as aside:
+        aside.write_bytes(content)
 
 
 def is_file(online_store: str) -> bool:
