@@ -5,6 +5,7 @@ export UV_FIND_LINKS := $(shell $(PYTHON) -m pip config get global.find-links 2>
 SOURCE ?= simulated
 DATA ?=
 ONCE ?=
+ARGS ?=
 GROUPS := orchestrate transform quality features train serve dev
 
 .PHONY: help setup run fmt lint test test-fast bench docs lock clean
@@ -35,11 +36,11 @@ lint: setup  ## Style, types, SQL, arrows between rooms
 	$(BIN)/mypy
 	$(BIN)/sqlfluff lint --disable-progress-bar dbt/models
 
-test: setup  ## Every test
-	$(BIN)/pytest
+test: setup  ## Every test; where PostgreSQL or Redis is not reachable, says which it skips
+	$(BIN)/pytest $(ARGS)
 
 test-fast: setup  ## Every test that takes no more than a few seconds
-	$(BIN)/pytest -m "not slow and not gpu"
+	$(BIN)/pytest -m "not slow and not gpu" $(ARGS)
 
 bench: setup  ## Measure what benchmarks/ measures
 	@for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done

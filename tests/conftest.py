@@ -5,7 +5,21 @@ from pathlib import Path
 import prometheus_client  # noqa: F401 — chooses memory, before Feast's import asks for files
 import pytest
 
+from tests import servers
+
 SHARED = Path(__file__).parents[1].parent / "shared"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--require-servers",
+        action="store_true",
+        help="fail, instead of skipping, where PostgreSQL or Redis is not reachable",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    servers.required = config.getoption("--require-servers")
 
 
 @pytest.fixture(autouse=True)
