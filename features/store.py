@@ -146,7 +146,7 @@ def _registry(settings: Settings) -> dict[str, Any]:
         path = settings.registry.replace("postgresql://", "postgresql+psycopg://", 1)
         return {"registry_type": "sql", "path": path, "cache_ttl_seconds": 60}
     return {
-        "registry_store_type": "features.embedded.HomeRegistryStore",
+        "registry_store_type": "features.registry.HomeRegistryStore",
         "path": str(registry_file(settings)),
     }
 
