@@ -7,7 +7,6 @@ the same bytes.
 
 import re
 import shutil
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -19,7 +18,7 @@ import pyarrow.parquet as pq
 
 from domain.files import replacing_folder
 from domain.progress import Progress, silent
-from ingest import content, dirty, ledger
+from ingest import dirty, ledger
 from ingest.ledger import Entry
 from ingest.sift import DAY, Sifted
 
@@ -104,10 +103,8 @@ def land(
     """
     known = ledger.entries(place.lake, place.source, place.table)
     result = Landed()
-    for number, (day, rows) in enumerate(_by_day(sifted), start=1):
-        entry = Entry(
-            event_date=day, content_hash=content.day_hash(rows["_content"]), **sifted.counts[day]
-        )
+    for number, (day, rows) in enumerate(sifted.by_day(), start=1):
+        entry = sifted.entries[day]
         _write_quarantine(sifted.quarantined, place, day, entry)
         if day is not None and (day in always or not _holds(place, day, known.get(day), entry)):
             dirty.mark(place.lake, day)
@@ -124,26 +121,12 @@ def land(
     return result
 
 
-def _by_day(sifted: Sifted) -> Iterator[tuple[date | None, pl.DataFrame]]:
-    """Each asked day with its landed rows; known days first, oldest first."""
-    spans = _spans(sifted.landed)
-    for day in sorted(sifted.counts, key=lambda day: day or date.max):
-        start, length = spans.get(day, (0, 0))
-        yield day, sifted.landed.slice(start, length)
-
-
-def _spans(landed: pl.DataFrame) -> Mapping[date | None, tuple[int, int]]:
-    """Where each day's rows lie in the sorted frame."""
-    spans, start = {}, 0
-    for day, length in landed.group_by(DAY, maintain_order=True).len().iter_rows():
-        spans[day] = (start, length)
-        start += length
-    return spans
-
-
 def _holds(place: Place, day: date, known: Entry | None, entry: Entry) -> bool:
-    """Whether the lake already has this very day; a lost or cut file counts as not."""
-    if known != entry:
+    """Whether the lake already has this very day; a lost or cut file counts as not.
+
+    A replay changes how many rows came in and were repeated, not what is landed.
+    """
+    if known is None or known.content_hash != entry.content_hash:
         return False
     try:
         return pq.read_metadata(place.folder(day) / PART).num_rows == entry.rows_landed
