@@ -1,9 +1,8 @@
-"""What warehouse reads of the lake besides rows: landed days, dirty days, the types of each table.
+"""What warehouse reads of the lake besides rows: landed days, and the types of each table.
 
 The lake is ingest's; the layout is a contract (docs/contracts.md), so nothing is imported.
 """
 
-from collections.abc import Iterable
 from datetime import date
 from pathlib import Path
 
@@ -34,35 +33,6 @@ def landed_days(lake: Path, source: Source) -> list[date]:
         for day in partition_days(lake / name / table)
     }
     return sorted(days)
-
-
-def dirty_days(lake: Path) -> set[date]:
-    """The days that must be rebuilt: ``lake/dirty/<date>``, empty files."""
-    return {
-        date.fromisoformat(mark.name)
-        for mark in (lake / "dirty").glob("*")
-        if not mark.name.startswith(".")
-    }
-
-
-def mark_dirty(lake: Path, days: Iterable[date]) -> None:
-    """Remember what is about to be rebuilt: a kill in between leaves it to the next build.
-
-    A day that is marked keeps its mark as it is: its age says whether the lake changed since.
-    """
-    (lake / "dirty").mkdir(parents=True, exist_ok=True)
-    for day in days:
-        mark = lake / "dirty" / day.isoformat()
-        if not mark.exists():
-            mark.touch()
-
-
-def clear_dirty(lake: Path, days: Iterable[date], *, marked_before_ns: int) -> None:
-    """Forget the days that were rebuilt, except those that were marked again meanwhile."""
-    for day in days:
-        mark = lake / "dirty" / day.isoformat()
-        if mark.exists() and mark.stat().st_mtime_ns <= marked_before_ns:
-            mark.unlink(missing_ok=True)
 
 
 def write_types(cache: Path) -> None:

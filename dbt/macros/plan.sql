@@ -37,15 +37,16 @@
     {% if run_query("select count(*) from glob('" ~ file ~ "')").rows[0][0] == 0 %}
         {{ return(none) }}
     {% endif %}
-    {% set columns = "{days: 'varchar[]', feature_from: 'varchar', feature_until: 'varchar'}" %}
+    {% set columns = "{days: 'varchar[]', feature_from: 'varchar', feature_until: 'varchar', plan_id: 'varchar'}" %}
     {% set row = run_query(
-        "select array_to_string(days, ','), feature_from, feature_until from read_json('"
+        "select array_to_string(days, ','), feature_from, feature_until, plan_id from read_json('"
         ~ file ~ "', columns = " ~ columns ~ ")"
     ).rows[0] %}
     {{ return({
         'days': (row[0] | string).split(',') if row[0] else [],
         'feature_from': row[1] | string,
         'feature_until': row[2] | string,
+        'plan_id': row[3] | string,
     }) }}
 {% endmacro %}
 

@@ -1,0 +1,72 @@
+"""Law L2 before publishing: the very rows that landed are in events or in rejected_events.
+
+Counts alone agree when one row is lost and another one is there twice. So the ids are hashed, and
+the hashes added up: a sum does not know an order, and that of the whole is that of its parts.
+"""
+
+from collections.abc import Iterable
+from datetime import date
+from pathlib import Path
+
+import duckdb
+
+from domain.errors import ReconciliationError
+from domain.events import Source
+from domain.settings import Settings
+from warehouse.lake import partition_days
+from warehouse.reconcile import EVENT_TABLES
+
+ID_COLUMNS = {"events": "event_id", "transactions": "line_id"}
+_SUM = "sum(hash({})::hugeint)"
+Sums = dict[tuple[date, str], int]
+
+
+def require_same_rows(settings: Settings, days: Iterable[date]) -> None:
+    """Compare the ids of some days, landed and built.
+
+    Raises:
+        ReconciliationError: Naming the first day and source that differ.
+    """
+    if settings.warehouse != "duckdb":
+        return
+    wanted = sorted(set(days))
+    landed: Sums = {}
+    for source in (settings.source, Source.STOREFRONT):
+        landed |= _landed(settings.lake, source, wanted)
+    built = _built(settings.warehouse_file, wanted)
+    broken = sorted(key for key in {*landed, *built} if landed.get(key) != built.get(key))
+    if broken:
+        day, source_name = broken[0]
+        more = f"; and {len(broken) - 1} more" if len(broken) > 1 else ""
+        raise ReconciliationError(
+            f"{day} {source_name}: as many rows in the warehouse as were landed, but not the same "
+            f"ones{more}: run vitrine build --all"
+        )
+
+
+def _landed(lake: Path, source: Source, days: list[date]) -> Sums:
+    table = EVENT_TABLES[source]
+    folder = lake / source / table
+    held = partition_days(folder)
+    files = [str(folder / f"event_date={day}" / "part.parquet") for day in days if day in held]
+    if not files:
+        return {}
+    with duckdb.connect() as reader:
+        rows = reader.execute(
+            f"select cast(event_date as date), {_SUM.format(ID_COLUMNS[table])} "
+            "from read_parquet($1, hive_partitioning = true) group by 1",
+            [files],
+        ).fetchall()
+    return {(day, source.value): total for day, total in rows}
+
+
+def _built(file: Path, days: list[date]) -> Sums:
+    with duckdb.connect(str(file), read_only=True) as warehouse:
+        rows = warehouse.execute(
+            f"select event_date, source, {_SUM.format('id')} from ("
+            "select event_date, source, event_id as id from events union all "
+            "select event_date, source, source_id from rejected_events"
+            ") where list_contains($1::date[], event_date) group by all",
+            [days],
+        ).fetchall()
+    return {(day, source): total for day, source, total in rows}
