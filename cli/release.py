@@ -27,12 +27,15 @@ def release(
     from bentos.recommender.golden import record
     from bentos.recommender.offline import recommend_as_of
     from domain.clock import wall_now
+    from features.registry import whole_registry
     from features.store import registry_file
     from models.runs import find_run
     from release.promote import Serving, promote
 
     ours, watch = settings(), Stopwatch()
-    address = ours.online_address
+    address, registry = ours.online_address, registry_file(ours)
+    if registry.exists() and not ours.registry:
+        whole_registry(registry)  # What is damaged must not be sealed into a bundle.
 
     def goldens(folder: Path) -> list[object]:
         return list(record(folder, settings=ours, online_store=address))
@@ -43,7 +46,7 @@ def release(
         serving=Serving(
             recommend=partial(recommend_as_of, settings=ours),
             record=goldens,  # type: ignore[arg-type]
-            registry=registry_file(ours),
+            registry=registry,
             online_store=address,
         ),
         now=wall_now(),

@@ -36,12 +36,17 @@ def mark(lake: Path, day: date) -> None:
 def hold(lake: Path, wanted: Iterable[date]) -> Marks:
     """Mark the days that are not marked yet, and return the marks of them all."""
     with _together(lake):
-        held = {}
-        for day in wanted:
+        days_held = list(wanted)
+        for day in days_held:
             if not _file(lake, day).exists():
                 _add_mark(lake, day)
-            held[day] = _file(lake, day).read_text(encoding="utf-8")
-        return held
+        return {day: _marks(lake, day) for day in days_held}
+
+
+def is_unchanged(lake: Path, day: date, marks: str) -> bool:
+    """Whether ``day`` was not marked again since ``hold`` returned ``marks``."""
+    with _together(lake):
+        return _marks(lake, day) == marks
 
 
 def forget(lake: Path, rebuilt: Marks) -> None:
@@ -51,9 +56,8 @@ def forget(lake: Path, rebuilt: Marks) -> None:
     """
     with _together(lake):
         for day, marks in rebuilt.items():
-            file = _file(lake, day)
-            if file.exists() and file.read_text(encoding="utf-8") == marks:
-                file.unlink()
+            if _marks(lake, day) == marks:
+                _file(lake, day).unlink(missing_ok=True)
 
 
 def clear(lake: Path, rebuilt: Iterable[date]) -> None:
@@ -72,6 +76,11 @@ def _add_mark(lake: Path, day: date) -> None:
     # Appended: a kill in the middle of a write never makes two different marks look the same.
     with _file(lake, day).open("a", encoding="utf-8") as file:
         file.write(f"{uuid4().hex}\n")
+
+
+def _marks(lake: Path, day: date) -> str:
+    file = _file(lake, day)
+    return file.read_text(encoding="utf-8") if file.exists() else ""
 
 
 def _file(lake: Path, day: date) -> Path:

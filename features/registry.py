@@ -25,7 +25,7 @@ from feast import FeatureStore
 from feast.infra.registry.file import FileRegistryStore
 from feast.protos.feast.core.Registry_pb2 import Registry as RegistryProto
 from feast.repo_config import RegistryConfig
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
 from domain.errors import StaleFeaturesError
 from domain.files import exclusive, replacing_file
@@ -86,6 +86,14 @@ def require_views(store: FeatureStore, views: Collection[str]) -> None:
         )
 
 
+def is_registry(content: bytes) -> bool:
+    """Whether this can be read as a registry with something in it; a cut one may be, too."""
+    try:
+        return len(RegistryProto.FromString(content).projects) > 0
+    except DecodeError:
+        return False
+
+
 class HomeRegistryStore(FileRegistryStore):
     """Feast's registry file; see the module."""
 
@@ -132,7 +140,7 @@ class HomeRegistryStore(FileRegistryStore):
         with exclusive(_lock(self._filepath)):
             for copy in _copies(self._filepath):
                 copy.unlink()
-            super().teardown()
+            super().teardown()  # type: ignore[no-untyped-call]
 
 
 def _restored(path: Path) -> bytes:
@@ -153,7 +161,7 @@ def _restored(path: Path) -> bytes:
             return good
     if content is None and not copies and not _has_store(path):
         raise FileNotFoundError(f"no feature registry at {path}")
-    if content and not copies and _is_registry(content):
+    if content and not copies and is_registry(content):
         _put(_copy(path, content), content)  # Written before there were copies.
         return content
     state = "is missing" if content is None else f"is damaged ({len(content)} bytes)"
@@ -181,13 +189,6 @@ def _content(path: Path) -> bytes | None:
         return path.read_bytes()
     except FileNotFoundError:
         return None
-
-
-def _is_registry(content: bytes) -> bool:
-    try:
-        return len(RegistryProto.FromString(content).projects) > 0
-    except DecodeError:
-        return False
 
 
 def _has_store(path: Path) -> bool:

@@ -61,7 +61,8 @@ def _key(value: Any) -> Hashable:
         return (named.project if "project" in names else "", named.name)
     if "project_uuid" in names:
         return (value.project,)
-    return value.SerializeToString(deterministic=True)
+    content: bytes = value.SerializeToString(deterministic=True)
+    return content
 
 
 def _is_list(value: Any) -> bool:

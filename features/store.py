@@ -14,13 +14,12 @@ from feast import BatchFeatureView, Entity, FeatureService, FeatureStore, Featur
 from feast.data_source import DataSource
 from feast.infra.offline_stores.file_source import FileSource
 from feast.on_demand_feature_view import OnDemandFeatureView
-from google.protobuf.message import DecodeError
 
 from domain.errors import BadInputError, StaleFeaturesError
-from domain.files import exclusive
+from domain.files import only_writer
 from domain.settings import REPOSITORY, Settings
 from features.quiet import keep_metrics_apart, quiet
-from features.registry import give_up_damaged, require_views
+from features.registry import give_up_damaged, is_registry, require_views
 
 PROJECT: Final = "vitrine"
 VIEWS: Final = ("user_features", "item_features", "user_history")
@@ -56,14 +55,13 @@ def open_bundled(registry_path: Path, online_store: str) -> FeatureStore:
         raise StaleFeaturesError(f"no feature registry at {registry_path}")
     if is_file(online_store) and not Path(online_store).exists():
         raise StaleFeaturesError(f"no online store at {online_store}: run vitrine materialize")
-    try:
-        store = _open(
-            registry={"path": str(registry_path.resolve()), "cache_ttl_seconds": 0},
-            online_store=_online_store(online_store, home=Path.cwd()),
-            offline_store="dask",  # Feast's default; never opened.
-        )
-    except DecodeError as error:
-        raise StaleFeaturesError(f"the feature registry {registry_path} is damaged") from error
+    if not is_registry(registry_path.read_bytes()):
+        raise StaleFeaturesError(f"the feature registry {registry_path} is damaged")
+    store = _open(
+        registry={"path": str(registry_path.resolve()), "cache_ttl_seconds": 0},
+        online_store=_online_store(online_store, home=Path.cwd()),
+        offline_store="dask",  # Feast's default; never opened.
+    )
     require_views(store, VIEWS)
     return store
 
@@ -127,7 +125,7 @@ def writing(settings: Settings) -> Any:
 
     Two writers on one Feast registry lose each other's updates without an error.
     """
-    return exclusive(settings.feast / "writer.lock")
+    return only_writer(settings.feast)
 
 
 def _open(*, registry: Any, online_store: dict[str, Any], offline_store: str) -> FeatureStore:

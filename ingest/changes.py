@@ -18,28 +18,40 @@ def told_differently(sifted: Sifted, known: Mapping[date | None, Entry]) -> set[
 
 
 def require_no_less(
+    sifted: Sifted,
     place: Place,
-    rows_in: Mapping[date | None, int],
     known: Mapping[date | None, Entry],
-    days: Set[date | None],
+    *,
+    asked: Set[date],
 ) -> None:
-    """Refuse to replace a landed day by fewer rows, unless somebody asked for that very day.
+    """Refuse to replace a landed day by fewer fit rows, unless somebody asked for that very day.
 
-    Rows whose day is unknown are left out: they are set aside in any case.
+    Rows that are set aside may become fewer: nothing of them was landed.
+
+    Args:
+        sifted: What the source has now.
+        place: The table.
+        known: What was landed of it.
+        asked: The days that may become less.
 
     Raises:
         BadInputError: Naming the first such day, and how many there are.
     """
     shrunk = sorted(
         day
-        for day in days
-        if day is not None and day in known and rows_in.get(day, 0) < known[day].rows_in
+        for day, entry in sifted.entries.items()
+        if day is not None and day in known and day not in asked and _fit(entry) < _fit(known[day])
     )
     if shrunk:
         day = shrunk[0]
         more = f" (and {len(shrunk) - 1} more days)" if len(shrunk) > 1 else ""
         raise BadInputError(
-            f"{place.source}.{place.table} {day} was landed with {known[day].rows_in} rows, the "
-            f"source now has {rows_in.get(day, 0)}{more}: nothing was landed. Late rows must come "
-            f"with the day's others; if rows are gone on purpose, ask for that day: --day {day}"
+            f"{place.source}.{place.table} {day} was landed with {_fit(known[day])} fit rows, the "
+            f"source now has {_fit(sifted.entries[day])}{more}: nothing was landed. Late rows must "
+            f"come with the day's others; if rows are gone on purpose, ask for the day: --day {day}"
         )
+
+
+def _fit(entry: Entry) -> int:
+    """Rows that were not set aside, the repeated ones counted."""
+    return entry.rows_landed + entry.rows_duplicate

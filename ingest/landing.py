@@ -5,7 +5,6 @@ kill at any moment leaves days that the next ordinary run finds unfinished and l
 the same bytes.
 """
 
-import re
 import shutil
 from dataclasses import dataclass, field
 from datetime import date
@@ -16,7 +15,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from domain.files import replacing_folder
+from domain.files import replacing_file
 from domain.progress import Progress, silent
 from ingest import dirty, ledger
 from ingest.ledger import Entry
@@ -32,7 +31,6 @@ QUARANTINE_SCHEMA: Final = pa.schema(
     ]
 )
 _LEDGER_EVERY: Final = 100
-_LEFTOVER: Final = re.compile(r"^\..+\.[0-9a-f]{32}\.(tmp|old)$")
 
 
 @dataclass(frozen=True)
@@ -68,20 +66,6 @@ class Landed:
     def total(self, number: str) -> int:
         """The sum over the days of ``rows_in``, ``rows_landed`` or another number."""
         return sum(getattr(entry, number) for entry in self.entries.values())
-
-
-def leftovers(root: Path) -> list[Path]:
-    """What a killed process left aside below ``root``: hidden ``.tmp`` and ``.old`` names."""
-    return sorted(path for path in root.rglob(".*") if _LEFTOVER.match(path.name))
-
-
-def sweep(lake: Path) -> None:
-    """Remove leftovers. Only for whoever holds the lake's lock: nobody else is writing."""
-    for path in leftovers(lake):
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
 
 
 def land(
@@ -136,8 +120,9 @@ def _holds(place: Place, day: date, known: Entry | None, entry: Entry) -> bool:
 
 def _write_day(rows: pl.DataFrame, folder: Path, schema: pa.Schema) -> None:
     table = rows.select(schema.names).to_arrow().cast(schema).combine_chunks()
-    with replacing_folder(folder) as aside:
-        pq.write_table(table, aside / PART, compression="zstd")
+    # The file takes the old one's place in one step: a build that reads meanwhile finds either.
+    with replacing_file(folder / PART) as aside:
+        pq.write_table(table, aside, compression="zstd")
 
 
 def _write_quarantine(
@@ -149,8 +134,8 @@ def _write_quarantine(
         return
     rows = quarantined.filter(pl.col(DAY).eq_missing(pl.lit(day, dtype=pl.Date)))
     table = rows.select(QUARANTINE_SCHEMA.names).to_arrow().cast(QUARANTINE_SCHEMA)
-    with replacing_folder(folder) as aside:
-        pq.write_table(table.combine_chunks(), aside / PART, compression="zstd")
+    with replacing_file(folder / PART) as aside:
+        pq.write_table(table.combine_chunks(), aside, compression="zstd")
 
 
 def _tell(progress: Progress, place: Place, result: Landed, *, total: int) -> None:

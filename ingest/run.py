@@ -21,7 +21,7 @@ from typing import Final
 from domain.clock import read_last_date, write_last_date
 from domain.errors import BadInputError
 from domain.events import SHOP_SOURCES
-from domain.files import exclusive
+from domain.files import only_writer
 from domain.progress import Progress, silent
 from domain.receipts import Receipt, Stopwatch
 from domain.schemas import LANDED
@@ -30,7 +30,7 @@ from ingest import ledger
 from ingest.changes import require_no_less, told_differently
 from ingest.connectors import open_connector
 from ingest.connectors.storefront import Storefront
-from ingest.landing import Landed, Place, land, sweep
+from ingest.landing import Landed, Place, land
 from ingest.raw import Connector, Raw
 from ingest.rules import TIME_COLUMN
 from ingest.sift import Sifted, judge, sift
@@ -95,9 +95,8 @@ def ingest(
     watch, window, tally = Stopwatch(), Window(day, until), Tally()
     connector = open_connector(settings)
     say = progress or silent
-    with exclusive(settings.lake / "ingest.lock"):
+    with only_writer(settings.lake, lock=settings.lake / "ingest.lock"):
         _require_same_shop(settings)
-        sweep(settings.lake)
         say("ingest", f"reading {connector.source}")
         for raw in connector.read(day=day, until=window.end):
             _land_shop(raw, connector, window, tally, settings, now=now, progress=say)
@@ -128,9 +127,9 @@ def _land_shop(
     if raw.table not in _MAIN and window.day is None and not days:
         days = set(tally.landed[_main_table(tally)].days[:1])
     always = frozenset({window.day} if window.day else ())
-    if raw.table in _MAIN:  # Users and items are what they are today: they may become fewer.
-        require_no_less(place, judged.rows_in(), known, days - always)
     sifted = sift(judged, days)
+    if raw.table in _MAIN:  # Users and items are what they are today: they may become fewer.
+        require_no_less(sifted, place, known, asked=always)
     if window.day is not None:
         sifted = sifted.only(always | told_differently(sifted, known))
     landed = land(sifted, place, schema, always=always, progress=progress)
@@ -188,8 +187,8 @@ def _land_storefront(
         judged = judge(raw.rows, table=raw.table, schema=schema, now=now)
         days = _candidates(judged.rows_in(), {}, Window(until=end)) | set(shop_days)
         known = ledger.entries(settings.lake, place.source, place.table)
-        require_no_less(place, judged.rows_in(), known, days)
         sifted = sift(judged, days)
+        require_no_less(sifted, place, known, asked=frozenset())
         landed = land(sifted, place, schema, progress=progress)
         _note(tally, raw, sifted, place, landed)
 

@@ -6,7 +6,7 @@ from datetime import date
 
 from domain import dirty
 from domain.errors import BadInputError
-from domain.files import exclusive
+from domain.files import only_writer
 from domain.progress import Progress
 from domain.receipts import Receipt, Stopwatch
 from domain.settings import Settings
@@ -15,7 +15,7 @@ from warehouse.lake import landed_days
 from warehouse.plan import Plan, make_plan, published_days, read_plan
 from warehouse.publish import publish
 from warehouse.reconcile import reconcile
-from warehouse.same_rows import require_same_rows
+from warehouse.same_rows import require_same_rows, require_whole_lake
 from warehouse.standing import require_built
 
 
@@ -59,7 +59,7 @@ def publish_days(settings: Settings, days: Iterable[date]) -> Receipt:
 
 
 def _lock(settings: Settings) -> AbstractContextManager[None]:
-    return exclusive(settings.root / "warehouse.lock")
+    return only_writer(settings.marts, lock=settings.root / "warehouse.lock")
 
 
 def _build(settings: Settings, made: Plan) -> Receipt:
@@ -75,6 +75,7 @@ def _publish(
 ) -> Receipt:
     progress = Progress(settings.progress_log, command="build")
     require_built(settings, made.plan_id)
+    require_whole_lake(settings, made.marks)
     counted = reconcile(settings, made.days)
     require_same_rows(settings, made.days)
     reconciled_after = watch.seconds

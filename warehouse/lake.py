@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from domain.events import Source
-from domain.files import replacing_file
+from domain.files import only_writer, replacing_file
 from domain.schemas import LANDED
 
 _PREFIX = "event_date="
@@ -37,6 +37,11 @@ def landed_days(lake: Path, source: Source) -> list[date]:
 
 def write_types(cache: Path) -> None:
     """Write an empty file of each landed table: dbt learns a table's types before it has rows."""
+    with only_writer(cache / "landed"):
+        _write_types(cache)
+
+
+def _write_types(cache: Path) -> None:
     for source, tables in LANDED.items():
         for table, schema in tables.items():
             path = cache / "landed" / source / table / f"{_PREFIX}{_NO_DAY}" / "part.parquet"
