@@ -39,7 +39,7 @@ test: setup  ## Every test
 	$(BIN)/pytest
 
 test-fast: setup  ## Every test that takes no more than a few seconds
-	$(BIN)/pytest -m "not slow and not gpu"
+	$(BIN)/pytest -m "not slow and not gpu and not exhaustive"
 
 bench: setup  ## Measure what benchmarks/ measures
 	@for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done

@@ -15,10 +15,12 @@ import ctypes.util
 import json
 import os
 import platform
+import resource
 import signal
 import struct
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -70,6 +72,7 @@ class Killer:
         kill_at: int | None = None,
         full_at: int | None = None,
         writes: bool = False,
+        file_limit: int | None = None,
         **settings: str,
     ) -> Ended:
         """Run ``vitrine <arguments>`` to its end, or to its death.
@@ -80,6 +83,7 @@ class Killer:
             kill_at: SIGKILL before the commit of this number (0 is the first).
             full_at: From the write of this number on the disk is full. Counts writes.
             writes: Count (and kill before) writes to files as well.
+            file_limit: No file may become larger than so many bytes (RLIMIT_FSIZE).
             settings: ``source="files"`` becomes VITRINE_SOURCE=files.
         """
         environment = {f"VITRINE_{name.upper()}": value for name, value in settings.items()}
@@ -89,8 +93,30 @@ class Killer:
             "home": str(home),
             "kill_at": kill_at,
             "full_at": full_at,
+            "file_limit": file_limit,
             "writes": writes or full_at is not None,
         }
+        return Ended(**self._ask(job))
+
+    def together(
+        self, *commands: Sequence[str], home: Path, **settings: str
+    ) -> list[tuple[int, str]]:
+        """Run several commands in one home at the same time: exit code and stderr of each."""
+        environment = {f"VITRINE_{name.upper()}": value for name, value in settings.items()}
+        job = {
+            "together": [list(command) for command in commands],
+            "environment": environment | {"VITRINE_HOME": str(home)},
+        }
+        return [(code, said) for code, said in self._ask(job)["ended"]]
+
+    def state(self, home: Path) -> dict[str, object]:
+        """``tests.homes.state`` of a home, found in a fork (nothing heavy is imported twice)."""
+        job = {"state_of": str(home), "environment": {"VITRINE_HOME": str(home)}}
+        answer = self._ask(job)
+        assert "state" in answer, answer["error"]
+        return answer["state"]
+
+    def _ask(self, job: dict) -> dict:
         stdin, stdout = self._process.stdin, self._process.stdout
         assert stdin is not None
         assert stdout is not None
@@ -98,7 +124,7 @@ class Killer:
         stdin.flush()
         answer = stdout.readline()
         assert answer, "the killer itself died"
-        return Ended(**json.loads(answer))
+        return json.loads(answer)
 
 
 @contextmanager
@@ -131,8 +157,48 @@ def _serve(modules: Sequence[str]) -> None:
     for module in ("cli.main", *modules):
         importlib.import_module(module)
     for line in sys.stdin:
-        answers.write(json.dumps(_answer(json.loads(line))) + "\n")
+        job = json.loads(line)
+        kinds = {"state_of": _look, "together": _together}
+        answer = next((kinds[kind](job) for kind in kinds if kind in job), None) or _answer(job)
+        answers.write(json.dumps(answer) + "\n")
         answers.flush()
+
+
+def _look(job: dict) -> dict:
+    heard, told = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.environ.update(job["environment"])
+        try:
+            from tests.homes import state
+
+            found = {"state": state(Path(job["state_of"]))}
+        except BaseException as error:
+            found = {"error": repr(error)}
+        with os.fdopen(told, "w") as pipe:
+            json.dump(found, pipe)
+        os._exit(0)
+    os.close(told)
+    with os.fdopen(heard) as pipe:
+        answer = pipe.read()
+    os.waitpid(child, 0)
+    return json.loads(answer)
+
+
+def _together(job: dict) -> dict:
+    with tempfile.TemporaryDirectory() as folder:
+        words = [Path(folder) / str(number) for number in range(len(job["together"]))]
+        children = []
+        for command, told in zip(job["together"], words, strict=True):
+            child = os.fork()
+            if child == 0:
+                os.dup2(os.open(told, os.O_WRONLY | os.O_CREAT), 2)
+                os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+                _become(command, job["environment"])
+            children.append(child)
+        codes = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
+        said = [told.read_text() for told in words]
+    return {"ended": list(zip(codes, said, strict=True))}
 
 
 def _answer(job: dict) -> dict:
@@ -166,15 +232,22 @@ def _drain(pipe: int, into: bytearray) -> None:
 
 def _run_traced(job: dict) -> None:
     """The fork: ask to be traced, wait for the tracer, become the command."""
+    if job["file_limit"] is not None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (job["file_limit"],) * 2)
+    _libc.ptrace(_TRACEME, 0, None, None)
+    _trace_calls(job["writes"], job["full_at"] is not None)
+    os.kill(os.getpid(), signal.SIGSTOP)
+    _become(job["arguments"], job["environment"])
+
+
+def _become(arguments: Sequence[str], environment: Mapping[str, str]) -> None:
+    """Be the command, to the end of this process."""
     code = 70
     try:
-        os.environ.update(job["environment"])
-        _libc.ptrace(_TRACEME, 0, None, None)
-        _trace_calls(job["writes"], job["full_at"] is not None)
-        os.kill(os.getpid(), signal.SIGSTOP)
+        os.environ.update(environment)
         from cli.main import main
 
-        sys.argv = ["vitrine", *job["arguments"]]
+        sys.argv = ["vitrine", *arguments]
         main()
         code = 0
     except SystemExit as end:
@@ -263,6 +336,8 @@ class _Trace:
             return
         path = self._path(thread, name, regs)
         if path is None or not f"{path}/".startswith(f"{self._home}/"):
+            return
+        if name.startswith("mkdir") and Path(path).exists():
             return
         is_full = self._full_at is not None and len(self.commits) >= self._full_at
         self.commits.append(f"{name} {path[len(self._home) :] or '/'}")
