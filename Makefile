@@ -40,7 +40,7 @@ test: setup  ## Every test; where PostgreSQL or Redis is not reachable, says whi
 	$(BIN)/pytest $(ARGS)
 
 test-fast: setup  ## Every test that takes no more than a few seconds
-	$(BIN)/pytest -m "not slow and not gpu" $(ARGS)
+	$(BIN)/pytest -m "not slow and not gpu and not exhaustive" $(ARGS)
 
 bench: setup  ## Measure what benchmarks/ measures
 	@for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Final
 import typer
 from typer.core import TyperGroup
 
+from domain.disk import full_disk
 from domain.errors import BadInputError, VitrineError
 
 COMMANDS: Final = {
@@ -92,9 +93,14 @@ def main() -> None:
     """Run ``vitrine``; a refusal is one sentence on standard error and an exit code."""
     try:
         vitrine()
-    except BadInputError as error:
-        typer.echo(f"vitrine: {error}", err=True)
-        sys.exit(2)
-    except VitrineError as error:
-        typer.echo(f"vitrine: {type(error).__name__}: {error}", err=True)
-        sys.exit(1)
+    except Exception as error:
+        if said := full_disk(error):
+            typer.echo(f"vitrine: {said}", err=True)
+            sys.exit(1)
+        if isinstance(error, BadInputError):
+            typer.echo(f"vitrine: {error}", err=True)
+            sys.exit(2)
+        if isinstance(error, VitrineError):
+            typer.echo(f"vitrine: {type(error).__name__}: {error}", err=True)
+            sys.exit(1)
+        raise

@@ -14,7 +14,9 @@ app = typer.Typer(add_completion=False)
 
 @app.command()
 def release(
-    run: Annotated[str | None, typer.Option(help="A training run; default: the one trained last.")] = None,
+    run: Annotated[
+        str | None, typer.Option(help="A training run; default: the one trained last.")
+    ] = None,
 ) -> None:
     """Let a trained run go live, if it is good enough.
 
@@ -27,12 +29,15 @@ def release(
     from bentos.recommender.golden import record
     from bentos.recommender.offline import recommend_as_of
     from domain.clock import wall_now
+    from features.registry import whole_registry
     from features.store import registry_file
     from models.runs import find_run
     from release.promote import Serving, promote
 
     ours, watch = settings(), Stopwatch()
-    address = ours.online_address
+    address, registry = ours.online_address, registry_file(ours)
+    if registry.exists() and not ours.registry:
+        whole_registry(registry)  # What is damaged must not be sealed into a bundle.
 
     def goldens(folder: Path) -> list[object]:
         return list(record(folder, settings=ours, online_store=address))
@@ -43,7 +48,7 @@ def release(
         serving=Serving(
             recommend=partial(recommend_as_of, settings=ours),
             record=goldens,  # type: ignore[arg-type]
-            registry=registry_file(ours),
+            registry=registry,
             online_store=address,
         ),
         now=wall_now(),

@@ -3,11 +3,15 @@
 import fcntl
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 from uuid import uuid4
+
+_LEFTOVER: Final = re.compile(r"^\..+\.[0-9a-f]{32}\.(tmp|old)$")
 
 
 @contextmanager
@@ -23,6 +27,9 @@ def replacing_file(path: Path) -> Iterator[Path]:
         with aside.open("rb") as written:
             os.fsync(written.fileno())
         aside.replace(path)
+    except OSError as error:
+        error.add_note(str(path))  # A full disk names no file (domain.disk).
+        raise
     finally:
         aside.unlink(missing_ok=True)
 
@@ -43,9 +50,38 @@ def replacing_folder(path: Path) -> Iterator[Path]:
         if path.exists():
             path.rename(old)
         aside.rename(path)
+    except OSError as error:
+        error.add_note(str(path))
+        raise
     finally:
         shutil.rmtree(aside, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)
+
+
+def leftovers(root: Path, *, of: str = "") -> list[Path]:
+    """What a killed process left aside below ``root``: hidden ``.tmp`` and ``.old`` names.
+
+    ``of``: only those of a file or folder of that name.
+    """
+    found = root.rglob(f".{of}.*" if of else ".*")
+    return sorted(path for path in found if _LEFTOVER.match(path.name))
+
+
+def sweep(root: Path, *, of: str = "") -> None:
+    """Remove leftovers. Only for whoever holds the folder's lock: nobody else is writing."""
+    for path in leftovers(root, of=of):
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+
+
+@contextmanager
+def only_writer(folder: Path, *, lock: Path | None = None) -> Iterator[None]:
+    """Be the one who writes below ``folder``; what a killed writer before us left is removed."""
+    with exclusive(lock or folder / "writer.lock"):
+        sweep(folder)
+        yield
 
 
 def write_json(path: Path, content: Mapping[str, object]) -> None:
@@ -60,6 +96,18 @@ def write_private(path: Path, text: str) -> None:
     with replacing_file(path) as aside:
         aside.touch(mode=0o600)
         aside.write_text(text, encoding="utf-8")
+
+
+def is_held(lock: Path) -> bool:
+    """Whether some process holds the lock file right now."""
+    if not lock.exists():
+        return False
+    with lock.open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        return False
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from domain.errors import ReconciliationError
-from domain.files import write_json
+from domain.files import only_writer, write_json
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,8 @@ class Receipt:
 
 def keep(receipt: Receipt, *, receipts: Path) -> None:
     """Keep the receipt under ``receipts/<command>/<key>.json``; a re-run replaces its own."""
-    write_json(receipts / receipt.command / f"{receipt.key or 'all'}.json", asdict(receipt))
+    with only_writer(receipts):
+        write_json(receipts / receipt.command / f"{receipt.key or 'all'}.json", asdict(receipt))
 
 
 class Stopwatch:

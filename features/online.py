@@ -19,9 +19,10 @@ from domain.schemas import ITEM_FEATURE_TYPES, USER_FEATURE_TYPES, USER_HISTORY_
 from domain.settings import Settings
 from domain.stamp import StoreStamp, require_same_features
 from features.reading import read_view
+from features.registry import require_views
 from features.schema import feature_schema
 from features.stamps import find_stamp
-from features.store import open_bundled, open_store
+from features.store import VIEWS, open_bundled, open_store
 
 _TYPES: Final[Mapping[str, Mapping[str, pa.DataType]]] = {
     "user_features": USER_FEATURE_TYPES,
@@ -110,7 +111,9 @@ def _open(where: Settings | str | Path, registry: Path | None) -> tuple[FeatureS
     if isinstance(where, Settings):
         address = where.online_address
         find_stamp(address)  # Before Feast creates an empty store and answers with nulls.
-        return open_store(where), address
+        store = open_store(where)
+        require_views(store, VIEWS)
+        return store, address
     if registry is None:
         raise StaleFeaturesError(f"reading {where} needs a copy of the feature registry")
     return open_bundled(registry, str(where)), str(where)

@@ -16,9 +16,10 @@ from feast.infra.offline_stores.file_source import FileSource
 from feast.on_demand_feature_view import OnDemandFeatureView
 
 from domain.errors import BadInputError, StaleFeaturesError
-from domain.files import exclusive, replacing_file
+from domain.files import only_writer, replacing_file
 from domain.settings import REPOSITORY, Settings
 from features.quiet import keep_metrics_apart, quiet
+from features.registry import give_up_damaged, is_registry, require_views
 
 PROJECT: Final = "vitrine"
 VIEWS: Final = ("user_features", "item_features", "user_history")
@@ -47,18 +48,22 @@ def open_bundled(registry_path: Path, online_store: str) -> FeatureStore:
         online_store: Path of the SQLite file, ``redis://…`` or ``postgresql://…``.
 
     Raises:
-        StaleFeaturesError: If there is no registry, or the SQLite file does not exist: Feast would
-            create an empty one and answer with nulls.
+        StaleFeaturesError: If there is no registry or it is cut, or the SQLite file does not exist:
+            Feast would create an empty one and answer with nulls.
     """
     if not registry_path.exists() or registry_path.stat().st_size == 0:
         raise StaleFeaturesError(f"no feature registry at {registry_path}")
     if is_file(online_store) and not Path(online_store).exists():
         raise StaleFeaturesError(f"no online store at {online_store}: run vitrine materialize")
-    return _open(
+    if not is_registry(registry_path.read_bytes()):
+        raise StaleFeaturesError(f"the feature registry {registry_path} is damaged")
+    store = _open(
         registry={"path": str(registry_path.resolve()), "cache_ttl_seconds": 0},
         online_store=_online_store(online_store, home=Path.cwd()),
         offline_store="dask",  # Feast's default; never opened.
     )
+    require_views(store, VIEWS)
+    return store
 
 
 def apply(settings: Settings) -> None:
@@ -69,6 +74,8 @@ def apply(settings: Settings) -> None:
     """
     definitions = load_definitions(settings)
     with writing(settings):
+        if not settings.registry:
+            give_up_damaged(registry_file(settings))
         store = open_store(settings)
         with quiet():
             store.apply(definitions, objects_to_delete=_gone(store, definitions), partial=False)
@@ -128,7 +135,7 @@ def writing(settings: Settings) -> Any:
 
     Two writers on one Feast registry lose each other's updates without an error.
     """
-    return exclusive(settings.feast / "writer.lock")
+    return only_writer(settings.feast)
 
 
 def _open(*, registry: Any, online_store: dict[str, Any], offline_store: str) -> FeatureStore:
@@ -156,7 +163,7 @@ def _registry(settings: Settings) -> dict[str, Any]:
         path = settings.registry.replace("postgresql://", "postgresql+psycopg://", 1)
         return {"registry_type": "sql", "path": path, "cache_ttl_seconds": 60}
     return {
-        "registry_store_type": "features.embedded.HomeRegistryStore",
+        "registry_store_type": "features.registry.HomeRegistryStore",
         "path": str(registry_file(settings)),
     }
 

@@ -3,10 +3,12 @@
 What a duplicate was cannot be recomputed without the source; everything else can.
 """
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -14,6 +16,9 @@ import pyarrow.parquet as pq
 from ingest import content, ledger
 from ingest.landing import PART, UNKNOWN, Place
 from ingest.ledger import Entry
+from ingest.rules import RULES
+
+REASONS: Final = frozenset(rule.__name__ for rule in RULES)
 
 
 @dataclass(frozen=True)
@@ -37,19 +42,21 @@ class Audit:
     rows_landed: int
     rows_duplicate: int
     rows_quarantined: int
+    reasons: Mapping[str, int]
     breaks: tuple[Break, ...]
 
 
 def audit(lake: Path) -> Audit:
     """Read every landed and quarantined file and hold it against the ledger."""
     breaks: list[Break] = []
+    reasons: Counter[str] = Counter()
     entries: list[Entry] = []
     for source, table in ledger.tables(lake):
         place = Place(lake, source, table)
         by_day = ledger.entries(lake, source, table)
         entries += by_day.values()
         for entry in by_day.values():
-            breaks += _of_day(place, entry)
+            breaks += _of_day(place, entry, reasons)
         breaks += _unaccounted(place, set(by_day))
     return Audit(
         days=len({entry.event_date for entry in entries if entry.event_date}),
@@ -57,17 +64,24 @@ def audit(lake: Path) -> Audit:
         rows_landed=sum(entry.rows_landed for entry in entries),
         rows_duplicate=sum(entry.rows_duplicate for entry in entries),
         rows_quarantined=sum(entry.rows_quarantined for entry in entries),
+        reasons=reasons,
         breaks=tuple(breaks),
     )
 
 
-def _of_day(place: Place, entry: Entry) -> Iterator[Break]:
+def _of_day(place: Place, entry: Entry, reasons: Counter[str]) -> Iterator[Break]:
+    """The breaks of one day; its refused rows are added to ``reasons``."""
     day = entry.event_date
     where = f"lake {place.source}.{place.table}"
     refused = _read(place.quarantine(day))
     held = 0 if refused is None else refused.num_rows
     if held != entry.rows_quarantined:
         yield Break(where, day, f"{entry.rows_quarantined} rows quarantined, but {held} are there")
+    if refused is not None:
+        named = Counter(refused["reason"].to_pylist())
+        reasons.update(named)
+        if unknown := sorted(str(reason) for reason in named if reason not in REASONS):
+            yield Break(where, day, f"quarantined for what is no rule: {', '.join(unknown)}")
     if day is None:
         return
     landed = _read(place.folder(day))

@@ -5,9 +5,7 @@ kill at any moment leaves days that the next ordinary run finds unfinished and l
 the same bytes.
 """
 
-import re
 import shutil
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -17,9 +15,9 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from domain.files import replacing_folder
+from domain.files import replacing_file
 from domain.progress import Progress, silent
-from ingest import content, dirty, ledger
+from ingest import dirty, ledger
 from ingest.ledger import Entry
 from ingest.sift import DAY, Sifted
 
@@ -33,7 +31,6 @@ QUARANTINE_SCHEMA: Final = pa.schema(
     ]
 )
 _LEDGER_EVERY: Final = 100
-_LEFTOVER: Final = re.compile(r"^\..+\.[0-9a-f]{32}\.(tmp|old)$")
 
 
 @dataclass(frozen=True)
@@ -71,20 +68,6 @@ class Landed:
         return sum(getattr(entry, number) for entry in self.entries.values())
 
 
-def leftovers(root: Path) -> list[Path]:
-    """What a killed process left aside below ``root``: hidden ``.tmp`` and ``.old`` names."""
-    return sorted(path for path in root.rglob(".*") if _LEFTOVER.match(path.name))
-
-
-def sweep(lake: Path) -> None:
-    """Remove leftovers. Only for whoever holds the lake's lock: nobody else is writing."""
-    for path in leftovers(lake):
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
-
-
 def land(
     sifted: Sifted,
     place: Place,
@@ -104,10 +87,8 @@ def land(
     """
     known = ledger.entries(place.lake, place.source, place.table)
     result = Landed()
-    for number, (day, rows) in enumerate(_by_day(sifted), start=1):
-        entry = Entry(
-            event_date=day, content_hash=content.day_hash(rows["_content"]), **sifted.counts[day]
-        )
+    for number, (day, rows) in enumerate(sifted.by_day(), start=1):
+        entry = sifted.entries[day]
         _write_quarantine(sifted.quarantined, place, day, entry)
         if day is not None and (day in always or not _holds(place, day, known.get(day), entry)):
             dirty.mark(place.lake, day)
@@ -124,26 +105,12 @@ def land(
     return result
 
 
-def _by_day(sifted: Sifted) -> Iterator[tuple[date | None, pl.DataFrame]]:
-    """Each asked day with its landed rows; known days first, oldest first."""
-    spans = _spans(sifted.landed)
-    for day in sorted(sifted.counts, key=lambda day: day or date.max):
-        start, length = spans.get(day, (0, 0))
-        yield day, sifted.landed.slice(start, length)
-
-
-def _spans(landed: pl.DataFrame) -> Mapping[date | None, tuple[int, int]]:
-    """Where each day's rows lie in the sorted frame."""
-    spans, start = {}, 0
-    for day, length in landed.group_by(DAY, maintain_order=True).len().iter_rows():
-        spans[day] = (start, length)
-        start += length
-    return spans
-
-
 def _holds(place: Place, day: date, known: Entry | None, entry: Entry) -> bool:
-    """Whether the lake already has this very day; a lost or cut file counts as not."""
-    if known != entry:
+    """Whether the lake already has this very day; a lost or cut file counts as not.
+
+    A replay changes how many rows came in and were repeated, not what is landed.
+    """
+    if known is None or known.content_hash != entry.content_hash:
         return False
     try:
         return pq.read_metadata(place.folder(day) / PART).num_rows == entry.rows_landed
@@ -153,8 +120,9 @@ def _holds(place: Place, day: date, known: Entry | None, entry: Entry) -> bool:
 
 def _write_day(rows: pl.DataFrame, folder: Path, schema: pa.Schema) -> None:
     table = rows.select(schema.names).to_arrow().cast(schema).combine_chunks()
-    with replacing_folder(folder) as aside:
-        pq.write_table(table, aside / PART, compression="zstd")
+    # The file takes the old one's place in one step: a build that reads meanwhile finds either.
+    with replacing_file(folder / PART) as aside:
+        pq.write_table(table, aside, compression="zstd")
 
 
 def _write_quarantine(
@@ -166,8 +134,8 @@ def _write_quarantine(
         return
     rows = quarantined.filter(pl.col(DAY).eq_missing(pl.lit(day, dtype=pl.Date)))
     table = rows.select(QUARANTINE_SCHEMA.names).to_arrow().cast(QUARANTINE_SCHEMA)
-    with replacing_folder(folder) as aside:
-        pq.write_table(table.combine_chunks(), aside / PART, compression="zstd")
+    with replacing_file(folder / PART) as aside:
+        pq.write_table(table.combine_chunks(), aside, compression="zstd")
 
 
 def _tell(progress: Progress, place: Place, result: Landed, *, total: int) -> None:

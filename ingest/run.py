@@ -1,7 +1,11 @@
 """One ingest: read the source, sift, land; then the same for the storefront's own events.
 
 A history takes every day the source has before ``until`` and skips the days that the lake already
-holds. A single day is replaced in any case, and earlier days that got late rows are landed with it.
+holds. A single day is replaced in any case; with it lands every other known day that the source now
+tells differently: late rows, corrected ones, an id that moved to another day.
+
+What was landed never silently becomes less: a day that nobody asked for and that has fewer rows
+than when it was landed (a file that was rotated away, cut, or holds the late rows only) is refused.
 
 An explicit day that the source has no rows for is no error (a shop may be closed): it lands an
 empty file and a receipt of 0 rows, and the volume check decides. A history lands no such days.
@@ -17,15 +21,16 @@ from typing import Final
 from domain.clock import read_last_date, write_last_date
 from domain.errors import BadInputError
 from domain.events import SHOP_SOURCES
-from domain.files import exclusive
+from domain.files import only_writer
 from domain.progress import Progress, silent
 from domain.receipts import Receipt, Stopwatch
 from domain.schemas import LANDED
 from domain.settings import Settings
 from ingest import ledger
+from ingest.changes import require_no_less, told_differently
 from ingest.connectors import open_connector
 from ingest.connectors.storefront import Storefront
-from ingest.landing import Landed, Place, land, sweep
+from ingest.landing import Landed, Place, land
 from ingest.raw import Connector, Raw
 from ingest.rules import TIME_COLUMN
 from ingest.sift import Sifted, judge, sift
@@ -90,9 +95,8 @@ def ingest(
     watch, window, tally = Stopwatch(), Window(day, until), Tally()
     connector = open_connector(settings)
     say = progress or silent
-    with exclusive(settings.lake / "ingest.lock"):
+    with only_writer(settings.lake, lock=settings.lake / "ingest.lock"):
         _require_same_shop(settings)
-        sweep(settings.lake)
         say("ingest", f"reading {connector.source}")
         for raw in connector.read(day=day, until=window.end):
             _land_shop(raw, connector, window, tally, settings, now=now, progress=say)
@@ -119,11 +123,15 @@ def _land_shop(
     schema = LANDED[place.source][raw.table]
     judged = judge(raw.rows, table=raw.table, schema=schema, now=now)
     known = ledger.entries(settings.lake, place.source, raw.table)
-    days = _chosen(judged.rows_in(), known, window)
+    days = _candidates(judged.rows_in(), known, window)
     if raw.table not in _MAIN and window.day is None and not days:
         days = set(tally.landed[_main_table(tally)].days[:1])
-    sifted = sift(judged, days)
     always = frozenset({window.day} if window.day else ())
+    sifted = sift(judged, days)
+    if raw.table in _MAIN:  # Users and items are what they are today: they may become fewer.
+        require_no_less(sifted, place, known, asked=always)
+    if window.day is not None:
+        sifted = sifted.only(always | told_differently(sifted, known))
     landed = land(sifted, place, schema, always=always, progress=progress)
     _note(tally, raw, sifted, place, landed)
     if raw.table in _MAIN:
@@ -142,25 +150,18 @@ def _require_rows(landed: Landed, tally: Tally, window: Window, place: Place) ->
         raise BadInputError(f"{place.source} has no {place.table}{before}: nothing was landed")
 
 
-def _chosen(
+def _candidates(
     rows_in: Mapping[date | None, int],
     known: Mapping[date | None, ledger.Entry],
     window: Window,
 ) -> set[date | None]:
-    """The days to land: the window's, and for a single day also what came late.
+    """The days that may have to be landed: the window's; for a single day also all known ones.
 
-    Late: an earlier day that was landed with another number of rows than the source has now (or
-    rows without a day, likewise).
+    A single day does not open days that were never landed: a history, or their own run, does.
     """
     if window.day is None:
         return {d for d in rows_in if d is None or window.until is None or d < window.until}
-    late = {
-        d
-        for d, count in rows_in.items()
-        if (d is None or (d in known and d < window.day))
-        and (d not in known or known[d].rows_in != count)
-    }
-    return {window.day} | late
+    return {window.day} | {d for d in rows_in if d is None or d in known}
 
 
 def _dated(raw: Raw, window: Window, tally: Tally) -> Raw:
@@ -184,8 +185,10 @@ def _land_storefront(
     place, schema = Place(settings.lake, "storefront", "events"), LANDED["storefront"]["events"]
     for raw in Storefront(settings.event_log).read(day=None, until=end):
         judged = judge(raw.rows, table=raw.table, schema=schema, now=now)
-        days = _chosen(judged.rows_in(), {}, Window(until=end)) | set(shop_days)
+        days = _candidates(judged.rows_in(), {}, Window(until=end)) | set(shop_days)
+        known = ledger.entries(settings.lake, place.source, place.table)
         sifted = sift(judged, days)
+        require_no_less(sifted, place, known, asked=frozenset())
         landed = land(sifted, place, schema, progress=progress)
         _note(tally, raw, sifted, place, landed)
 

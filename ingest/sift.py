@@ -3,9 +3,10 @@
 For every day and in total: rows in = landed + duplicate + quarantined.
 """
 
-from collections.abc import Set
+from collections.abc import Iterator, Set
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import cached_property
 from typing import Final
 
 import polars as pl
@@ -13,6 +14,7 @@ import pyarrow as pa
 
 from ingest import content, rules
 from ingest.casting import kind_of, typed
+from ingest.ledger import Entry
 from ingest.raw import OWN
 from ingest.rules import ID_COLUMN, RAW, TIME_COLUMN
 
@@ -45,6 +47,32 @@ class Sifted:
     landed: pl.DataFrame
     quarantined: pl.DataFrame
     counts: dict[date | None, dict[str, int]]
+
+    def by_day(self) -> Iterator[tuple[date | None, pl.DataFrame]]:
+        """Each day with its landed rows; known days first, oldest first."""
+        spans, start = {}, 0
+        for day, length in self.landed.group_by(DAY, maintain_order=True).len().iter_rows():
+            spans[day] = (start, length)
+            start += length
+        for day in sorted(self.counts, key=lambda day: day or date.max):
+            yield day, self.landed.slice(*spans.get(day, (0, 0)))
+
+    @cached_property
+    def entries(self) -> dict[date | None, Entry]:
+        """What the ledger says of each day."""
+        return {
+            day: Entry(day, content_hash=content.day_hash(rows["_content"]), **self.counts[day])
+            for day, rows in self.by_day()
+        }
+
+    def only(self, days: Set[date | None]) -> "Sifted":
+        """The same, of some of the days."""
+        chosen = _among(days)
+        return Sifted(
+            self.landed.filter(chosen),
+            self.quarantined.filter(chosen),
+            {day: counts for day, counts in self.counts.items() if day in days},
+        )
 
 
 def judge(raw: pl.DataFrame, *, table: str, schema: pa.Schema, now: datetime) -> Judged:
@@ -79,8 +107,7 @@ def sift(judged: Judged, days: Set[date | None]) -> Sifted:
     over all days (the earliest row lands, the smallest content among equals), and an id made from
     the content carries its moment, so the other one stands on the same day.
     """
-    chosen = pl.col(DAY).is_in([day for day in days if day is not None])
-    chosen = (chosen.fill_null(False) | pl.col(DAY).is_null()) if None in days else chosen
+    chosen = _among(days)
     fit = judged.rows.filter(pl.col("reason").is_null())
     if not _has_own_ids(judged):
         fit = fit.filter(chosen)
@@ -88,6 +115,11 @@ def sift(judged: Judged, days: Set[date | None]) -> Sifted:
     rows = judged.rows.filter(chosen)
     bad = _quarantined(rows.filter(pl.col("reason").is_not_null()), judged.table)
     return Sifted(landed, bad, _counts(rows, landed, days))
+
+
+def _among(days: Set[date | None]) -> pl.Expr:
+    known = pl.col(DAY).is_in([day for day in days if day is not None]).fill_null(False)
+    return known | pl.col(DAY).is_null() if None in days else known
 
 
 def _has_own_ids(judged: Judged) -> bool:

@@ -24,7 +24,7 @@ import numpy.typing as npt
 import torch
 from safetensors.numpy import load_file, save_file
 
-from domain.files import exclusive, replacing_file, write_json
+from domain.files import exclusive, replacing_file, sweep, write_json
 from domain.progress import silent
 from domain.stamp import schema_hash
 from models.catalog import Catalog
@@ -103,6 +103,7 @@ def train(
             logger.info("run %s is finished already", folder.name)
             (folder / RUN_JSON).touch()  # Asked for last: `vitrine evaluate` takes this one.
             return read_run(folder)
+        sweep(folder)
         run = _Run(
             data, preset=preset, folder=folder, encoder=encoder, cache=cache, progress=progress
         )

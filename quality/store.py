@@ -17,6 +17,7 @@ from great_expectations.data_context.types.base import (
 from great_expectations.data_context.types.resource_identifiers import ValidationResultIdentifier
 from great_expectations.expectations.expectation import Expectation
 
+from domain.errors import DataQualityError
 from quality.tables import Table
 
 KEPT: Final = 60
@@ -92,6 +93,7 @@ class Expectations:
             result_format=_EVERY_VALUE,
             run_id=gx.RunIdentifier(run_name=f"{name} {run}"),
         )
+        _require_judged(table.name, asked=len(table.expectations), result=result)
         self._forget_old(name)
         return _breaks(table.name, result)
 
@@ -108,6 +110,19 @@ class Expectations:
         runs = sorted((self._validations / name).iterdir(), key=lambda run: run.stat().st_mtime)
         for run in runs[:-KEPT]:
             shutil.rmtree(run)
+
+
+def _require_judged(table: str, *, asked: int, result: ExpectationSuiteValidationResult) -> None:
+    """Law L8: a suite that is empty, or was not judged whole, is no pass.
+
+    Raises:
+        DataQualityError: If there is not exactly one result for each expectation.
+    """
+    if asked == 0 or len(result.results) != asked:
+        raise DataQualityError(
+            f"{table}: {asked} expectations, {len(result.results)} of them judged; a table that "
+            "was not judged does not move on"
+        )
 
 
 def _share(expectation: Expectation, mostly: float) -> Expectation:

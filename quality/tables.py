@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from domain.assets import FEATURE_TABLES, RANKING_EXAMPLES, RETRIEVAL_EXAMPLES
-from domain.errors import BadInputError
+from domain.errors import BadInputError, DataQualityError
 from domain.events import Source
 from domain.schemas import LANDED
 from domain.settings import Settings
@@ -52,7 +52,15 @@ class Table:
 
     @property
     def _module(self) -> Any:
-        return importlib.import_module(f"quality.suites.{self.suite}")
+        name = f"quality.suites.{self.suite}"
+        try:
+            return importlib.import_module(name)
+        except ModuleNotFoundError as error:
+            if error.name != name:
+                raise
+            raise DataQualityError(
+                f"{self.name} has no suite {name.replace('.', '/')}.py: nothing judges it"
+            ) from error
 
 
 def resolve(names: Sequence[str], settings: Settings) -> list[Table]:

@@ -5,8 +5,7 @@ command's word is taken for it. A hop that has not happened yet is said to be so
 when a later hop has.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Final
@@ -19,8 +18,10 @@ from domain.schemas import LANDED
 from domain.settings import Settings
 from ingest import dirty, ledger
 from ingest.audit import Audit, Break, audit
-from ingest.landing import leftovers
 from ingest.rules import ID_COLUMN, TIME_COLUMN
+from stack.contents import contents
+from stack.hops import Hop, judged
+from stack.leftovers import tidy
 from stack.status import online_file
 
 _VIEWS: Final = {"user_features": "user_id", "item_features": "item_id", "user_history": "user_id"}
@@ -28,21 +29,11 @@ _ALWAYS_TRUE: Final = datetime(1970, 1, 2, tzinfo=UTC)
 """A now before every row: read by it, the online store answers with what it holds, however old."""
 
 
-@dataclass(frozen=True)
-class Hop:
-    """One hop. ``state``: ok, broken, waiting (for the next run of its command), not yet."""
-
-    name: str
-    state: str
-    rows: int
-    said: str
-    breaks: tuple[Break, ...] = ()
-
-
 def verify(settings: Settings) -> list[Hop]:
     """All hops, in the order of the rows' way."""
     hops = [_landed(settings), _marts(settings), _online(settings)]
-    return [*_in_order(hops), _tidy(settings.root)]
+    waiting = frozenset(dirty.days(settings.lake))
+    return [*_in_order(hops), contents(settings, waiting=waiting), tidy(settings.root)]
 
 
 def first_break(hops: Sequence[Hop]) -> Break | None:
@@ -61,11 +52,6 @@ def _in_order(hops: list[Hop]) -> Iterator[Hop]:
             yield hop
 
 
-def _judged(name: str, rows: int, said: str, breaks: Sequence[Break], waiting: str) -> Hop:
-    state = "broken" if breaks else "waiting" if waiting else "ok"
-    return Hop(name, state, rows, "; ".join(filter(None, (said, waiting))), tuple(breaks))
-
-
 def _landed(settings: Settings) -> Hop:
     found: Audit = audit(settings.lake)
     if not found.days and not found.rows_in:
@@ -73,9 +59,14 @@ def _landed(settings: Settings) -> Hop:
     said = (
         f"{found.rows_in:,} rows in = {found.rows_landed:,} landed + "
         f"{found.rows_duplicate:,} duplicate + {found.rows_quarantined:,} quarantined "
-        f"({found.days} days)"
+        f"({found.days} days){_by_reason(found.reasons)}"
     )
-    return _judged("lake", found.rows_landed, said, found.breaks, "")
+    return judged("lake", found.rows_landed, said, found.breaks, "")
+
+
+def _by_reason(reasons: Mapping[str, int]) -> str:
+    told = ", ".join(f"{reason} {rows:,}" for reason, rows in sorted(reasons.items()))
+    return f": {told}" if told else ""
 
 
 def _marts(settings: Settings) -> Hop:
@@ -101,9 +92,10 @@ def _marts(settings: Settings) -> Hop:
         .collect()
     )
     sums = tally.select(pl.col("landed", "events", "rejected").sum()).row(0)
-    said = f"{sums[0]:,} landed = {sums[1]:,} events + {sums[2]:,} rejected"
+    reasons = _rejected_by_reason(settings)
+    said = f"{sums[0]:,} landed = {sums[1]:,} events + {sums[2]:,} rejected{_by_reason(reasons)}"
     breaks = [*_lost_or_made(tally), *_lost_snapshots(settings, set(waiting))]
-    return _judged("marts", sums[1], said, breaks, _waiting("vitrine build", waiting))
+    return judged("marts", sums[1], said, breaks, _waiting("vitrine build", waiting))
 
 
 def _waiting(command: str, days: Sequence[date]) -> str:
@@ -152,6 +144,13 @@ def _rejected(settings: Settings) -> pl.LazyFrame:
     if not any((settings.marts / "rejected_events").glob("event_date=*/part.parquet")):
         return _no_ids()
     return _triple(_scan(settings.marts / "rejected_events"), pl.col("source"), "source_id")
+
+
+def _rejected_by_reason(settings: Settings) -> dict[str, int]:
+    if not any((settings.marts / "rejected_events").glob("event_date=*/part.parquet")):
+        return {}
+    counted = _scan(settings.marts / "rejected_events").group_by("reason").len().collect()
+    return dict(counted.iter_rows())
 
 
 def _triple(rows: pl.LazyFrame, source: pl.Expr, key: str) -> pl.LazyFrame:
@@ -205,7 +204,7 @@ def _online(settings: Settings) -> Hop:
         rows += latest.num_rows
         breaks += _differences(view, key, latest, held)
     said = f"{rows:,} rows as of {stamp.event_date}, version {stamp.version}"
-    return _judged(
+    return judged(
         "online store", rows, said, breaks, _waiting("vitrine materialize", sorted(set(changed)))
     )
 
@@ -243,9 +242,3 @@ def _differences(view: str, key: str, latest: pa.Table, held: pa.Table) -> Itera
             entity = wanted.filter(differs)[key][0]
             said = f"{differs.sum()} of {len(due)} values of {name} differ, the first of {entity}"
             yield Break(f"online store {view}", None, said)
-
-
-def _tidy(root: Path) -> Hop:
-    left = leftovers(root)
-    breaks = tuple(Break("leftovers", None, f"{path} was left by a killed run") for path in left)
-    return _judged("leftovers", len(left), f"{len(left)} files set aside and forgotten", breaks, "")

@@ -4,17 +4,20 @@ from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from datetime import date
 
+from domain import dirty
 from domain.errors import BadInputError
-from domain.files import exclusive
+from domain.files import only_writer
 from domain.progress import Progress
 from domain.receipts import Receipt, Stopwatch
 from domain.settings import Settings
 from warehouse import run
 from warehouse.identity import must_build_whole, remember_warehouse
-from warehouse.lake import clear_dirty, landed_days
+from warehouse.lake import landed_days
 from warehouse.plan import Plan, make_plan, published_days, read_plan
 from warehouse.publish import publish
 from warehouse.reconcile import reconcile
+from warehouse.same_rows import require_same_rows, require_whole_lake
+from warehouse.standing import require_built
 
 
 def plan(settings: Settings, days: Iterable[date]) -> Receipt:
@@ -43,7 +46,7 @@ def publish_days(settings: Settings, days: Iterable[date]) -> Receipt:
     """Reconcile and publish what dbt built for the last plan; ``days`` must be in it.
 
     Raises:
-        BadInputError: If the last plan is about other days.
+        BadInputError: If the last plan is about other days, or dbt has not built all of it.
     """
     with _lock(settings):
         made = read_plan(settings)
@@ -57,7 +60,7 @@ def publish_days(settings: Settings, days: Iterable[date]) -> Receipt:
 
 
 def _lock(settings: Settings) -> AbstractContextManager[None]:
-    return exclusive(settings.root / "warehouse.lock")
+    return only_writer(settings.marts, lock=settings.root / "warehouse.lock")
 
 
 def _planned(settings: Settings, days: Iterable[date], *, is_full: bool) -> Plan:
@@ -83,10 +86,13 @@ def _publish(
     settings: Settings, made: Plan, details: dict[str, object], watch: Stopwatch
 ) -> Receipt:
     progress = Progress(settings.progress_log, command="build")
+    require_built(settings, made.plan_id)
+    require_whole_lake(settings, made.marks)
     counted = reconcile(settings, made.days)
+    require_same_rows(settings, made.days)
     reconciled_after = watch.seconds
     published = publish(settings, made, progress=progress)
-    clear_dirty(settings.lake, made.days, marked_before_ns=made.planned_ns)
+    dirty.forget(settings.lake, made.marks)
     never_built = set(landed_days(settings.lake, settings.source)) - published_days(settings)
     return Receipt(
         "build",

@@ -1,16 +1,15 @@
-"""What warehouse reads of the lake besides rows: landed days, dirty days, the types of each table.
+"""What warehouse reads of the lake besides rows: landed days, and the types of each table.
 
 The lake is ingest's; the layout is a contract (docs/contracts.md), so nothing is imported.
 """
 
-from collections.abc import Iterable
 from datetime import date
 from pathlib import Path
 
 import pyarrow.parquet as pq
 
 from domain.events import Source
-from domain.files import replacing_file
+from domain.files import only_writer, replacing_file
 from domain.schemas import LANDED
 
 _PREFIX = "event_date="
@@ -36,37 +35,13 @@ def landed_days(lake: Path, source: Source) -> list[date]:
     return sorted(days)
 
 
-def dirty_days(lake: Path) -> set[date]:
-    """The days that must be rebuilt: ``lake/dirty/<date>``, empty files."""
-    return {
-        date.fromisoformat(mark.name)
-        for mark in (lake / "dirty").glob("*")
-        if not mark.name.startswith(".")
-    }
-
-
-def mark_dirty(lake: Path, days: Iterable[date]) -> None:
-    """Remember what is about to be rebuilt: a kill in between leaves it to the next build.
-
-    A day that is marked keeps its mark as it is: its age says whether the lake changed since.
-    """
-    (lake / "dirty").mkdir(parents=True, exist_ok=True)
-    for day in days:
-        mark = lake / "dirty" / day.isoformat()
-        if not mark.exists():
-            mark.touch()
-
-
-def clear_dirty(lake: Path, days: Iterable[date], *, marked_before_ns: int) -> None:
-    """Forget the days that were rebuilt, except those that were marked again meanwhile."""
-    for day in days:
-        mark = lake / "dirty" / day.isoformat()
-        if mark.exists() and mark.stat().st_mtime_ns <= marked_before_ns:
-            mark.unlink(missing_ok=True)
-
-
 def write_types(cache: Path) -> None:
     """Write an empty file of each landed table: dbt learns a table's types before it has rows."""
+    with only_writer(cache / "landed"):
+        _write_types(cache)
+
+
+def _write_types(cache: Path) -> None:
     for source, tables in LANDED.items():
         for table, schema in tables.items():
             path = cache / "landed" / source / table / f"{_PREFIX}{_NO_DAY}" / "part.parquet"

@@ -99,12 +99,13 @@ def _copy(connection: Connection, name: str, files: dict[date, Path]) -> int:
 
 
 def _write_plan(connection: Connection, plan: Plan) -> None:
+    connection.execute(f"drop table if exists {SCHEMA}.build_plan")
     connection.execute(
-        f"create table if not exists {SCHEMA}.build_plan "
-        "(days text, feature_from text, feature_until text)"
+        f"create table {SCHEMA}.build_plan "
+        "(days text, feature_from text, feature_until text, plan_id text)"
     )
-    connection.execute(f"truncate {SCHEMA}.build_plan")
+    days = ",".join(map(str, plan.days))
     connection.execute(
-        f"insert into {SCHEMA}.build_plan values (%s, %s, %s)",
-        (",".join(map(str, plan.days)), str(plan.feature_from), str(plan.feature_until)),
+        f"insert into {SCHEMA}.build_plan values (%s, %s, %s, %s)",
+        (days, str(plan.feature_from), str(plan.feature_until), plan.plan_id),
     )

@@ -10,25 +10,32 @@ built day and the first requested one are built with it.
 """
 
 import json
-import time
+import logging
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date, timedelta
 from pathlib import Path
+from uuid import uuid4
 
+from domain import dirty
+from domain.dirty import Marks
 from domain.errors import BadInputError
-from domain.files import write_json
+from domain.files import sweep, write_json
 from domain.settings import Settings
-from warehouse.lake import dirty_days, landed_days, mark_dirty, partition_days, write_types
+from warehouse.lake import landed_days, partition_days, write_types
 from warehouse.snapshots import days_to_judge_again
+from warehouse.standing import is_lost
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Plan:
-    """``feature_from`` and ``feature_until`` are both replaced; ``planned_ns`` is the wall clock's.
+    """``feature_from`` and ``feature_until`` are both replaced.
 
     ``requested`` is what was asked for; ``days`` adds the dirty and the closed ones. ``is_full``:
-    from the lake alone, whatever the warehouse holds.
+    from the lake alone, whatever the warehouse holds. ``plan_id``: dbt notes which plan it built.
+    ``marks``: of each day, as they were before dbt read the lake (``domain.dirty``).
     """
 
     requested: tuple[date, ...]
@@ -36,7 +43,8 @@ class Plan:
     feature_from: date
     feature_until: date
     is_full: bool
-    planned_ns: int
+    plan_id: str = ""
+    marks: Marks = field(default_factory=dict)
 
     @property
     def feature_days(self) -> tuple[date, ...]:
@@ -51,23 +59,20 @@ def published_days(settings: Settings) -> set[date]:
     return set().union(*(partition_days(settings.marts / table) for table in tables))
 
 
-def plan_days(
-    requested: Iterable[date], *, dirty: set[date], built: set[date], planned_ns: int
-) -> Plan:
+def plan_days(requested: Iterable[date], *, dirty: set[date], built: set[date]) -> Plan:
     """The plan for some days.
 
     Args:
         requested: The days that were asked for.
         dirty: The days whose landed rows changed, or whose build did not end.
         built: The days that were built before.
-        planned_ns: Now.
 
     Raises:
         BadInputError: If there is nothing to build.
 
     Example:
         >>> friday, monday = date(2011, 1, 7), date(2011, 1, 10)
-        >>> plan = plan_days([monday], dirty=set(), built={friday}, planned_ns=0)
+        >>> plan = plan_days([monday], dirty=set(), built={friday})
         >>> [day.day for day in plan.days], [day.day for day in plan.feature_days]
         ([8, 9, 10], [8, 9, 10])
     """
@@ -77,7 +82,7 @@ def plan_days(
         raise BadInputError("nothing to build: no day was asked for, and none is dirty")
     days = tuple(sorted(wanted | _closed_days_before(min(wanted), built)))
     last = max({*days, *built})
-    return Plan(asked, days, days[0], last, is_full=False, planned_ns=planned_ns)
+    return Plan(asked, days, days[0], last, is_full=False)
 
 
 def _closed_days_before(day: date, built: set[date]) -> set[date]:
@@ -87,7 +92,7 @@ def _closed_days_before(day: date, built: set[date]) -> set[date]:
     return {max(before) + timedelta(days=i) for i in range(1, (day - max(before)).days)}
 
 
-def plan_all(*, landed: Iterable[date], built: set[date], planned_ns: int) -> Plan:
+def plan_all(*, landed: Iterable[date], built: set[date]) -> Plan:
     """The plan that rebuilds everything; days that are no longer landed become empty.
 
     Raises:
@@ -97,26 +102,31 @@ def plan_all(*, landed: Iterable[date], built: set[date], planned_ns: int) -> Pl
     if not known:
         raise BadInputError("nothing to build: the lake is empty, run vitrine ingest first")
     days = tuple(sorted({*known, *built}))
-    return Plan(days, days, days[0], days[-1], is_full=True, planned_ns=planned_ns)
+    return Plan(days, days, days[0], days[-1], is_full=True)
 
 
 def make_plan(settings: Settings, days: Iterable[date], *, is_full: bool) -> Plan:
-    """Decide, mark the days dirty until they are published, and write the plan for dbt."""
-    now = time.time_ns()
+    """Decide, mark the days dirty until they are published, and write the plan for dbt.
+
+    A warehouse that is gone is built again from the lake, whole: features of one day alone would
+    know nothing of the days before it.
+    """
     days, built = set(days), published_days(settings)
-    dirty = dirty_days(settings.lake)
-    wanted = {*days, *dirty}
-    dirty |= days_to_judge_again(settings, days=wanted, built=built)
-    plan = (
-        plan_all(landed=landed_days(settings.lake, settings.source), built=built, planned_ns=now)
-        if is_full
-        else plan_days(days, dirty=dirty, built=built, planned_ns=now)
-    )
-    mark_dirty(settings.lake, plan.days)
+    if built and not is_full and is_lost(settings):
+        logger.warning("the warehouse is gone, %d days are built again from the lake", len(built))
+        is_full = True
+    if is_full:
+        plan = plan_all(landed=landed_days(settings.lake, settings.source), built=built)
+    else:
+        marked = set(dirty.days(settings.lake))
+        marked |= days_to_judge_again(settings, days=days | marked, built=built)
+        plan = plan_days(days, dirty=marked, built=built)
     write_types(settings.cache)
-    # Marks that were just made are older than the plan, so that publishing clears them.
-    plan = Plan(**{**vars(plan), "planned_ns": time.time_ns()})
-    write_json(plan_file(settings), {**asdict(plan)})
+    marks = dirty.hold(settings.lake, plan.days)
+    plan = replace(plan, plan_id=uuid4().hex, marks=marks)
+    sweep(settings.cache, of=plan_file(settings).name)
+    content = asdict(plan) | {"marks": {str(day): held for day, held in marks.items()}}
+    write_json(plan_file(settings), content)
     return plan
 
 
@@ -142,5 +152,6 @@ def read_plan(settings: Settings) -> Plan:
         feature_from=day(content["feature_from"]),
         feature_until=day(content["feature_until"]),
         is_full=content["is_full"],
-        planned_ns=content["planned_ns"],
+        plan_id=content["plan_id"],
+        marks={day(marked): held for marked, held in content["marks"].items()},
     )

@@ -5,6 +5,7 @@ A batch is one write to a file opened for appending, so lines of several process
 that cannot be written costs events, never an answer: the caller is told how many were logged.
 """
 
+import fcntl
 import json
 import logging
 import os
@@ -49,13 +50,27 @@ class EventLog:
         folder.mkdir(parents=True, exist_ok=True)
         lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
         path = folder / f"{self._worker}.jsonl"
-        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
         try:
-            content = lines.encode()
-            if os.write(descriptor, content) != len(content):
-                raise OSError(f"{path} took a part of {len(content)} bytes; is the disk full?")
+            fcntl.flock(descriptor, fcntl.LOCK_EX)  # Freed when it is closed, or by a kill.
+            _append_whole(descriptor, lines.encode())
         finally:
             os.close(descriptor)
+
+
+def _append_whole(descriptor: int, content: bytes) -> None:
+    """Append all of it or nothing: a cut line would swallow the next one, or be counted as logged.
+
+    Raises:
+        OSError: If there is no room for all of it; then the file is as it was.
+    """
+    size = os.fstat(descriptor).st_size
+    if size and os.pread(descriptor, 1, size - 1) != b"\n":
+        content = b"\n" + content  # Somebody before us died in the middle of a line.
+    taken = os.write(descriptor, content)
+    if taken != len(content):
+        os.ftruncate(descriptor, size)
+        raise OSError(f"{taken} of {len(content)} bytes found room; is the disk full?")
 
 
 def impressions(answer: Answer, *, session_id: str | None) -> list[Row]:

@@ -37,9 +37,9 @@
     {% if run_query("select count(*) from glob('" ~ file ~ "')").rows[0][0] == 0 %}
         {{ return(none) }}
     {% endif %}
-    {% set columns = "{days: 'varchar[]', feature_from: 'varchar', feature_until: 'varchar'}" %}
+    {% set columns = "{days: 'varchar[]', feature_from: 'varchar', feature_until: 'varchar', plan_id: 'varchar'}" %}
     {{ return(plan_of_row(run_query(
-        "select array_to_string(days, ','), feature_from, feature_until from read_json('"
+        "select array_to_string(days, ','), feature_from, feature_until, plan_id from read_json('"
         ~ file ~ "', columns = " ~ columns ~ ")"
     ).rows[0])) }}
 {% endmacro %}
@@ -49,7 +49,7 @@
         {{ return(none) }}
     {% endif %}
     {{ return(plan_of_row(run_query(
-        'select days, feature_from, feature_until from vitrine_landed.build_plan'
+        'select days, feature_from, feature_until, plan_id from vitrine_landed.build_plan'
     ).rows[0])) }}
 {% endmacro %}
 
@@ -58,6 +58,7 @@
         'days': (row[0] | string).split(',') if row[0] else [],
         'feature_from': row[1] | string,
         'feature_until': row[2] | string,
+        'plan_id': row[3] | string,
     }) }}
 {% endmacro %}
 

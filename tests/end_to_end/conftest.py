@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from release.server import free_port
+from tests.end_to_end.ways import Way, gone
 
 VITRINE = Path(sys.executable).with_name("vitrine")
 
@@ -125,6 +126,13 @@ def server(shop: Shop) -> Iterator[str]:
     finally:
         process.terminate()
         process.wait(timeout=60)
+
+
+@pytest.fixture(scope="session")
+def way(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Way]:
+    """A small shop's way, with the home before each step and what it holds after."""
+    with gone(tmp_path_factory.mktemp("way")) as way:
+        yield way
 
 
 def _pause() -> None:

@@ -1,16 +1,14 @@
-"""Kill -9 amid an ingest, then an ordinary run: the same lake as if nothing had happened."""
+"""Two ingests at once, and what a killed one leaves behind. Kills: tests/end_to_end."""
 
 import os
 import shutil
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
-from ingest.landing import leftovers, sweep
+from domain.files import leftovers, sweep
 
 ROOT = Path(__file__).parents[2]
 
@@ -44,27 +42,6 @@ def many_days(events):
         for day in range(1, 21)
         for n, row in enumerate(events)
     ]
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("days_before_the_kill", [1, 60, 150])
-def test_an_ingest_killed_half_way_ends_like_one_that_was_not(
-    land, lake_bytes, shop, events, days_before_the_kill
-):
-    folder = shop(many_days(events))
-    land("files", folder)
-    home = folder.parent / "home"
-    expected = lake_bytes()
-    shutil.rmtree(home)
-    process = start(home, folder, "--history")
-    root = home / "lake/files/events"
-    while len(list(root.glob("event_date=*"))) < days_before_the_kill and process.poll() is None:
-        time.sleep(0.0005)
-    process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
-    assert lake_bytes() != expected
-    land("files", folder)
-    assert lake_bytes() == expected
 
 
 @pytest.mark.slow

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from domain.clock import midnight
+from domain.files import leftovers
 from models.artifacts import file_hashes
 from models.batch import UserBatch
 from models.judging import _join_at, judge_run
@@ -129,11 +130,13 @@ def test_a_killed_run_goes_on_to_the_same_weights(trained, planted, marts, tmp_p
     run, _ = trained
     folder = tmp_path / "killed"
     command = [sys.executable, str(HELPER), str(marts), str(folder), planted.cutoff.isoformat()]
-    at_once = partial(subprocess.run, cwd=REPOSITORY, check=False, env=_environment(tmp_path))
-    assert at_once([*command, *death]).returncode == -signal.SIGKILL
+    start = partial(subprocess.Popen, cwd=REPOSITORY, env=_environment(tmp_path))
+    assert start([*command, *death]).wait() == -signal.SIGKILL
     assert not (folder / "run.json").exists()
-    assert at_once(command).returncode == 0
+    # Two at once: one goes on, the other waits and finds it finished.
+    assert [process.wait() for process in [start(command), start(command)]] == [0, 0]
     assert learned(folder) == learned(run.folder)
+    assert leftovers(folder) == []
 
 
 def _environment(tmp_path):

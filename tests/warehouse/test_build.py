@@ -2,18 +2,17 @@
 
 import json
 import os
-import signal
 import subprocess
 import sys
-import time
 from datetime import date
 
-import duckdb
+import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
 
-from domain.errors import DataQualityError
+from domain import dirty
+from domain.errors import BadInputError, DataQualityError, ReconciliationError
 from domain.settings import REPOSITORY, Settings
 from warehouse.build import build_all, build_days, plan, publish_days
 from warehouse.run import dbt_vars, environment
@@ -104,11 +103,10 @@ def test_a_failing_test_is_named_and_nothing_is_published(settings, land, events
     assert [mark.name for mark in (settings.lake / "dirty").iterdir()] == ["2026-01-01"]
 
 
-def test_airflow_runs_dbt_itself_between_plan_and_publish(settings, open_shop, published):
-    open_shop(settings)
-    plan(settings, [DAYS[3]])
-    variables = json.dumps(dbt_vars(settings, [DAYS[3]]))
-    assert variables == '{"event_date": "2026-01-09"}'
+def run_dbt(settings, day):
+    """As Airflow does: dbt on its own, between ``--plan`` and ``--publish-only``."""
+    variables = json.dumps(dbt_vars(settings, [day]))
+    assert variables == f'{{"event_date": "{day}"}}'
     ran = subprocess.run(
         [sys.executable, "-m", "dbt.cli.main", "build", "--vars", variables, *WITHOUT_UNIT_TESTS],
         env={**os.environ, **environment(settings)},
@@ -118,39 +116,40 @@ def test_airflow_runs_dbt_itself_between_plan_and_publish(settings, open_shop, p
         check=False,
     )
     assert ran.returncode == 0, ran.stdout[-2000:]
-    publish_days(settings, [DAYS[3]])
-    again = another(settings, "again")
-    open_shop(again)
-    build_all(again)
-    assert published(settings) == published(again)
 
 
-def test_a_build_that_is_killed_is_made_good_by_an_ordinary_one(settings, open_shop, published):
+def test_airflow_runs_dbt_itself_and_publishes_only_the_plan_that_was_built(
+    settings, land, open_shop, events_of, published
+):
+    """A second run of the same day plans while dbt of the first one works: late rows came."""
     open_shop(settings)
-    process = subprocess.Popen(
-        [sys.executable, "-c", "from cli.main import main; main()", "build", "--all"],
-        env={**os.environ, "VITRINE_HOME": str(settings.root), "VITRINE_SOURCE": "simulated"},
-        cwd=REPOSITORY,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    deadline = time.monotonic() + 300
-    while "interactions ok" not in _progress(settings) and time.monotonic() < deadline:
-        assert process.poll() is None, "the build ended before it could be killed"
-        time.sleep(0.02)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    land(settings, "events", DAYS[0], events_of(DAYS[0])[:-4])
+    plan(settings, [DAYS[3]])
+    run_dbt(settings, DAYS[3])
+    land(settings, "events", DAYS[0], events_of(DAYS[0]))
+    dirty.mark(settings.lake, DAYS[0])
+    plan(settings, [DAYS[3]])
+    with pytest.raises(BadInputError, match="dbt has not built plan"):
+        publish_days(settings, [DAYS[3]])
     assert not settings.marts.exists()
-
-    build_days(settings, [])
+    assert DAYS[0] in dirty.days(settings.lake)
+    run_dbt(settings, DAYS[3])
+    publish_days(settings, [DAYS[3]])
+    assert dirty.days(settings.lake) == []
     again = another(settings, "again")
     open_shop(again)
     build_all(again)
     assert published(settings) == published(again)
-    with duckdb.connect(str(settings.warehouse_file), read_only=True) as warehouse:
-        leftovers = "select table_name from duckdb_tables() where table_name like '%__dbt_%'"
-        assert warehouse.sql(leftovers).fetchall() == []
 
 
-def _progress(settings):
-    return settings.progress_log.read_text() if settings.progress_log.exists() else ""
+def test_a_lake_that_is_not_what_its_ledger_says_is_not_published(settings, open_shop, events_of):
+    """An ingest was killed between a day's file and the ledger; only ingest can put it right."""
+    open_shop(settings)
+    entry = {"event_date": DAYS[1], "rows_landed": len(events_of(DAYS[1])) + 1}
+    path = settings.lake / "ledger" / "simulated" / "events.parquet"
+    path.parent.mkdir(parents=True)
+    pq.write_table(pa.Table.from_pylist([entry]), path)
+    with pytest.raises(ReconciliationError, match="2026-01-02 simulated: the ledger says"):
+        build_days(settings, [])
+    assert not settings.marts.exists()
+    assert dirty.days(settings.lake) == list(DAYS)

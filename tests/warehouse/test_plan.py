@@ -9,7 +9,7 @@ FRIDAY, MONDAY, TUESDAY = date(2011, 1, 7), date(2011, 1, 10), date(2011, 1, 11)
 
 
 def plan(*requested, dirty=(), built=()):
-    return plan_days(requested, dirty=set(dirty), built=set(built), planned_ns=0)
+    return plan_days(requested, dirty=set(dirty), built=set(built))
 
 
 def test_the_newest_day_is_built_with_the_closed_days_before_it_and_nothing_else():
@@ -37,14 +37,14 @@ def test_nothing_asked_and_nothing_dirty_is_a_clear_error():
 
 
 def test_a_full_plan_also_empties_days_that_are_no_longer_landed():
-    made = plan_all(landed=[MONDAY], built={FRIDAY}, planned_ns=0)
+    made = plan_all(landed=[MONDAY], built={FRIDAY})
     assert made.days == (FRIDAY, MONDAY)
     assert made.is_full
 
 
 def test_an_empty_lake_cannot_be_built():
     with pytest.raises(BadInputError, match="vitrine ingest first"):
-        plan_all(landed=[], built=set(), planned_ns=0)
+        plan_all(landed=[], built=set())
 
 
 def test_a_plan_is_written_and_its_days_stay_dirty_until_they_are_published(settings):

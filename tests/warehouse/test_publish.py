@@ -25,7 +25,7 @@ DUCKDB_TYPES = {
 
 
 def plan(*days):
-    return Plan(days, days, days[0], days[-1], is_full=False, planned_ns=0)
+    return Plan(days, days, days[0], days[-1], is_full=False)
 
 
 def sql(settings, *statements):
