@@ -57,7 +57,7 @@ def settings(home: Path, database: str) -> Settings:
 
 
 def plan(*days: date) -> Plan:
-    return Plan(days, days, days[0], days[-1], is_full=False, planned_ns=0)
+    return Plan(days, days, days[0], days[-1], is_full=False)
 
 
 def rows(settings: Settings, query: str) -> list[tuple]:
