@@ -14,6 +14,7 @@ import ibis
 import pandas as pd
 from feast import FeatureView, FileSource, OnDemandFeatureView, RepoConfig
 from feast.data_format import ParquetFormat
+from feast.data_source import DataSource
 from feast.infra.offline_stores.duckdb import (
     DuckDBOfflineStore,
     DuckDBOfflineStoreConfig,
@@ -119,9 +120,17 @@ def _as_of(  # noqa: PLR0917 - as Feast hands it over
 def _rows(view: FeatureView) -> Table:
     """The view's rows, each with its file and its place in it: no two have the same."""
     source = view.batch_source
-    if not isinstance(source, FileSource) or not isinstance(source.file_format, ParquetFormat):
+    if not _is_parquet(source):
         raise ValueError(f"{view.name}: expected Parquet files, got {type(source).__name__}")
     return ibis.read_parquet(source.path, filename=_FILE, file_row_number=True)
+
+
+def _is_parquet(source: DataSource) -> bool:
+    if not isinstance(source, FileSource):
+        return False
+    # Feast takes a file without a format by its name.
+    has_name = source.file_format is None and source.path.endswith(".parquet")
+    return has_name or isinstance(source.file_format, ParquetFormat)
 
 
 def _places(entities: Table, asked: Table, rows: Table, view: FeatureView, moment: str) -> Table:
