@@ -46,6 +46,16 @@ FEWEST = 50_000
 FIRST = datetime(2026, 1, 1, tzinfo=UTC)
 DAYS = 100
 RESULTS = Path(__file__).parent / "results"
+NOTES = f"""Each process may use {LIMIT_GIB} GiB and {LIMIT_S} s. CPU seconds say more than seconds where other work ran.
+
+Feast's two stores pair every asked row with every row of its entity before they keep one: n asked rows × r rows an
+entity. Its dask store holds the pairs with all their features several times: 1,000,000 × 10 × 50 × 8 bytes are 3.7 GiB
+a copy, and at half of that its peak was 10.8 GiB. It also loses an asked row whose entity has rows but none that is
+true; the benchmark asks for no such row. Ours sorts the moments and places of the asked entities' rows, and fetches the
+features by place: handing all 50 columns to the as-of join cost 3.1 s of CPU in bare DuckDB against 2.5 (and 2.2
+against 0.7 for 5,000 asked rows, where Feast's own DuckDB store took 1.1); numbering rows with `row_number()` instead
+of DuckDB's place in the file 2.5, polars' `join_asof` 2.3 with 0.9 GiB more, numpy's `searchsorted` and a gather 2.3.
+"""
 
 
 @dataclass(frozen=True)
@@ -215,6 +225,7 @@ def report(shape: Shape) -> dict[str, object]:
             "python": platform.python_version(),
             **{name: version(name) for name in ("feast", "duckdb", "dask", "pandas", "pyarrow")},
         },
+        "limits": {"gib": LIMIT_GIB, "seconds": LIMIT_S},
         "shape": asdict(shape),
         "peers": found,
     }
@@ -241,7 +252,7 @@ def as_table(found: dict[str, object]) -> str:
         f"({shape['entities']:,} entities, {shape['rows_per_entity']} rows each), "
         f"{found['machine']}"
     )
-    return "\n".join([what, "", *lines])
+    return "\n".join([what, "", *lines, "", NOTES])
 
 
 def as_line(name: str, found: dict, ratio: str, differ: object) -> str:
@@ -274,7 +285,7 @@ def main() -> None:
     if told.keep:
         RESULTS.mkdir(exist_ok=True)
         (RESULTS / "history.json").write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
-        (RESULTS / "history.md").write_text(as_table(found) + "\n", encoding="utf-8")
+        (RESULTS / "history.md").write_text(as_table(found), encoding="utf-8")
 
 
 if __name__ == "__main__":

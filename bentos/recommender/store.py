@@ -118,10 +118,13 @@ class FeatureMemory:
             raise StoreDownError(self._down_reason) from error
 
     def _read(self, user_ids: list[str]) -> pa.Table:
-        rows = self._connected().users(user_ids)
-        # After the rows: a change takes its features out of the stamp before it writes the first.
-        self._stamp()
-        return rows
+        reader = self._connected()
+        try:
+            return reader.users(user_ids)
+        finally:
+            # After the rows: a change takes its features out of the stamp before it writes the
+            # first. Where the read failed, other features are the better reason.
+            self._stamp()
 
     def _stamp(self) -> StoreStamp:
         """The store's stamp, of the release's features.
