@@ -7,9 +7,9 @@ the online store against that join. Equal to equal: what is served is what the r
 from collections.abc import Callable
 
 from domain.settings import Settings
+from stack.hops import Hop
 from stack.proof.offline import offline_equals_raw_events
 from stack.proof.online import online_equals_offline
-from stack.verify import Hop
 
 
 def verify_features(

@@ -2,11 +2,11 @@
 
 import polars as pl
 
+from domain import dirty
 from domain.errors import StaleFeaturesError
 from domain.events import Source
 from domain.settings import Settings
 from ingest.landed_events import landed_events
-from warehouse.lake import dirty_days
 
 
 def accepted_events(settings: Settings) -> pl.DataFrame:
@@ -18,7 +18,7 @@ def accepted_events(settings: Settings) -> pl.DataFrame:
     Raises:
         StaleFeaturesError: If nothing was built, or what was landed is not built yet.
     """
-    if waiting := sorted(dirty_days(settings.lake)):
+    if waiting := dirty.days(settings.lake):
         raise StaleFeaturesError(
             f"{len(waiting)} days wait for vitrine build ({waiting[0]} … {waiting[-1]}): "
             "until then their features are not what the lake says"

@@ -7,13 +7,13 @@ from typing import Final
 from domain.receipts import Stopwatch
 from domain.settings import Settings
 from ingest.audit import Break
+from stack.hops import Hop
 from stack.proof import brute_force
 from stack.proof.asked import ask
 from stack.proof.brute_force import ALL_TWINS
 from stack.proof.compare import Truth, differences
 from stack.proof.events import accepted_events
 from stack.proof.joins import JOINS
-from stack.verify import Hop
 from warehouse.lake import landed_days
 
 NAME: Final = "features"

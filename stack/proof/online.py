@@ -14,9 +14,9 @@ from domain.receipts import Stopwatch
 from domain.schemas import TIMESTAMP
 from domain.settings import Settings
 from ingest.audit import Break
+from stack.hops import Hop
 from stack.proof.joins import SERVICE
 from stack.status import online_file
-from stack.verify import Hop
 
 NAME: Final = "online store"
 STRANGER: Final = "nobody-knows-this-id"

@@ -1,12 +1,14 @@
 """What the raw events say, Feast says; a feature that peeks by one second is found and named."""
 
 import shutil
+from datetime import date
 
 import duckdb
 import pytest
 from typer.testing import CliRunner
 
 from cli.verify import app
+from domain import dirty
 from domain.errors import ReconciliationError, StaleFeaturesError
 from domain.progress import silent
 from domain.settings import Settings
@@ -211,7 +213,7 @@ def test_the_command_names_the_feature_and_shows_how_far_it_is(proven, tmp_path,
 
 def test_nothing_is_claimed_of_days_that_are_not_built(proven, tmp_path):
     spoilt = copy_of(proven, tmp_path / "spoilt")
-    (spoilt.lake / "dirty" / "2026-01-03").touch()
+    dirty.mark(spoilt.lake, date(2026, 1, 3))
     with pytest.raises(StaleFeaturesError, match="1 days wait for vitrine build"):
         verify_features(spoilt, rows=ROWS, seed=1, progress=silent)
 
