@@ -20,6 +20,7 @@ from domain.files import only_writer, replacing_file
 from domain.settings import REPOSITORY, Settings
 from features.quiet import keep_metrics_apart, quiet
 from features.registry import give_up_damaged, is_registry, require_views
+from features.schema import schema_of
 
 PROJECT: Final = "vitrine"
 VIEWS: Final = ("user_features", "item_features", "user_history")
@@ -80,10 +81,13 @@ def apply(settings: Settings) -> None:
     Raises:
         StaleFeaturesError: If the registry does not hold every definition afterwards.
     """
+    from features.changes import withdraw  # It reads addresses, and they are ours.
+
     definitions = load_definitions(settings)
     with writing(settings):
         if not settings.registry:
             give_up_damaged(registry_file(settings))
+        withdraw(settings, schema_of(definitions))
         store = open_store(settings)
         with quiet():
             store.apply(definitions, objects_to_delete=_gone(store, definitions), partial=False)

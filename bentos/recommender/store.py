@@ -68,21 +68,26 @@ class FeatureMemory:
         self.schema_error: FeatureSchemaError | None = None
 
     def refresh(self) -> None:
-        """Take over the store's newer version, if it has one.
+        """Take over the store's newer version, if it has one and its features are the release's.
+
+        Whatever goes wrong, the next refresh connects anew: the store may be another by then.
 
         Raises:
-            FeatureSchemaError: If its features are not the release's.
+            FeatureSchemaError: If its features are not the release's: nothing is read from it
+                until they are again.
         """
         try:
-            stamp = self._connected().stamp()
-            require_same_features(self._wanted, stamp.features)
-        except FeatureSchemaError as error:
-            self.schema_error = error
+            stamp, known = self._stamp(), self.snapshot.stamp
+            if known != stamp:
+                item_features = self._connected().items(self._item_ids)
+                # A store that changed while it was read: neither its old rows nor its new ones.
+                if self._stamp() != stamp:
+                    raise StoreDownError("the store was written while it was read")
+                self.snapshot = Snapshot(stamp, item_features)
+                logger.info("item features: version %d of %s", stamp.version, stamp.event_date)
+        except Exception:
+            self._reader = None
             raise
-        # Not the version alone: a store that was lost and filled again counts from one.
-        if self.snapshot.stamp != stamp:
-            self.snapshot = Snapshot(stamp, self._connected().items(self._item_ids))
-            logger.info("item features: version %d of %s", stamp.version, stamp.event_date)
         self.schema_error = None
 
     def keep_fresh(self) -> None:
@@ -112,6 +117,8 @@ class FeatureMemory:
         reading = self._threads.submit(self._read, list(user_ids))
         try:
             return reading.result(limit_s)
+        except FeatureSchemaError as error:
+            raise StoreDownError(str(error)) from error
         # Whatever a driver throws, the shop goes on: the reason is logged and answered.
         except Exception as error:
             reading.cancel()
@@ -122,7 +129,27 @@ class FeatureMemory:
             raise StoreDownError(self._down_reason) from error
 
     def _read(self, user_ids: list[str]) -> pa.Table:
-        return self._connected().users(user_ids)
+        reader = self._connected()
+        try:
+            return reader.users(user_ids)
+        finally:
+            # After the rows: a change takes its features out of the stamp before it writes the
+            # first. Where the read failed, other features are the better reason.
+            self._stamp()
+
+    def _stamp(self) -> StoreStamp:
+        """The store's stamp, of the release's features.
+
+        Raises:
+            FeatureSchemaError: If they are others; remembered until a refresh finds them right.
+        """
+        try:
+            stamp = self._connected().stamp()
+            require_same_features(self._wanted, stamp.features)
+        except FeatureSchemaError as error:
+            self.schema_error = error
+            raise
+        return stamp
 
     def _connected(self) -> Reader:
         """The store, connected to when first needed: it may come up after the service."""

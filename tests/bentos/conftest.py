@@ -1,6 +1,6 @@
 """A shop small enough to check by hand: ten items, three users, real retrievers, a real catalog."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -11,6 +11,7 @@ import pytest
 
 from bentos.recommender.event_log import EventLog
 from bentos.recommender.load import open_shop
+from bentos.recommender.ports import Reader
 from bentos.recommender.shop import Shop
 from domain.manifest import Manifest
 from domain.schemas import ITEM_FEATURE_TYPES, ITEMS, USER_FEATURE_TYPES, USER_HISTORY_TYPES
@@ -180,11 +181,18 @@ def log_folder(tmp_path: Path) -> Path:
     return tmp_path / "event_log"
 
 
-def small_shop(model: SmallModel, store: SmallStore, log_folder: Path | None) -> Shop:
+def small_shop(
+    model: SmallModel,
+    store: SmallStore,
+    log_folder: Path | None,
+    *,
+    connect: Callable[[], Reader] | None = None,
+    features: dict = FEATURES,
+) -> Shop:
     return open_shop(
         model,
-        manifest=manifest(),
-        connect=lambda: store,
+        manifest=manifest(features=features),
+        connect=connect or (lambda: store),
         encoder=model.encoder,
         queries={"tea pot": 9},
         log=EventLog(log_folder, worker="worker-1"),
@@ -202,6 +210,12 @@ def shop(model: SmallModel, store: SmallStore, log_folder: Path) -> Shop:
 def server_shop(model: SmallModel) -> Shop:
     """A shop for the server's start; each test puts its own in its place."""
     return small_shop(model, SmallStore(), None)
+
+
+@pytest.fixture
+def shop_over(model: SmallModel, store: SmallStore) -> Callable[..., Shop]:
+    """The small shop over another store: ``connect`` and the ``features`` it was released with."""
+    return lambda **over: small_shop(model, store, None, **over)
 
 
 @pytest.fixture

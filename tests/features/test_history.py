@@ -3,12 +3,16 @@
 from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
+from feast import FileSource
+from feast.data_format import DeltaFormat
 
 from domain.schemas import TIMESTAMP
 from domain.settings import Settings
 from features.history import point_in_time
+from features.offline import AsOfDuckDBOfflineStore
 from features.quiet import quiet
 from features.store import apply, open_store
 
@@ -105,8 +109,6 @@ def test_our_join_gives_what_feasts_own_join_gives(shop, monkeypatch):
     apply(shop)
     store = open_store(shop)
     rng = np.random.default_rng(3)
-    import pandas as pd
-
     asked = pd.DataFrame(
         {
             "user_id": [f"u{n}" for n in rng.integers(0, 45, 300)],
@@ -137,3 +139,29 @@ def test_our_join_gives_what_feasts_own_join_gives(shop, monkeypatch):
 
 
 NAMES = ["row", "price_mean_90d", "last_interaction_timestamp", "bought_item_ids", "click_count_7d"]
+
+
+def test_a_row_that_is_asked_twice_is_answered_twice(two_days):
+    assert clicks_at(two_days, at(5), at(5), at(2)) == [3, 3, 1]
+    asked = pd.DataFrame({"user_id": ["u1"] * 3, "event_timestamp": [at(5), at(5), at(2)]})
+    with quiet():
+        job = open_store(two_days).get_historical_features(asked, ["user_features:click_count_7d"])
+        assert sorted(job.to_df()["click_count_7d"]) == [1, 3, 3]
+
+
+def test_what_is_no_parquet_file_is_refused(two_days):
+    store = open_store(two_days)
+    view = store.get_feature_view("user_features")
+    view.batch_source = FileSource(
+        path="rows", file_format=DeltaFormat(), timestamp_field="event_timestamp"
+    )
+    asked = pd.DataFrame({"user_id": ["u1"], "event_timestamp": [at(5)]})
+    with pytest.raises(ValueError, match="user_features: expected Parquet files"):
+        AsOfDuckDBOfflineStore.get_historical_features(
+            store.config,
+            [view],
+            ["user_features:click_count_7d"],
+            asked,
+            store.registry,
+            store.project,
+        )

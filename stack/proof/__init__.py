@@ -1,0 +1,1 @@
+"""``vitrine verify --features``: the features are what the raw events say, offline and online."""
