@@ -88,22 +88,22 @@ def test_a_second_and_a_third_run_change_nothing(way, name):
     assert found == step.expected, difference(found, step.expected)
 
 
-def test_a_warehouse_that_is_gone_is_built_again_whole(way):
+def test_a_warehouse_that_is_gone_is_planned_again_whole(way):
     """One day alone, without the days before it, would publish features that know no history."""
-    step = way.steps["build"]
+    step = way.steps["plan"]
     way.back_to(step)
     (way.home / "warehouse.duckdb").unlink()
     ended = way.run(step)
     assert ended.code == 0, ended.stderr
-    assert "the warehouse is gone" in ended.stderr
-    found = way.state()
-    assert found["marts"] == step.expected["marts"]
-    receipt = json.loads((way.home / "receipts" / "build" / "all.json").read_text())
-    assert receipt["details"]["days_landed_but_never_built"] == 0
+    assert "are built again from the lake" in ended.stderr
+    planned = json.loads((way.home / "cache" / "build_plan.json").read_text())
+    landed = (way.home / "lake" / "files" / "events").glob("event_date=*")
+    assert planned["is_full"]
+    assert set(planned["days"]) >= {day.name.removeprefix("event_date=") for day in landed}
 
 
 def test_a_warehouse_that_cannot_be_opened_is_refused_in_one_sentence(way):
-    step = way.steps["build"]
+    step = way.steps["plan"]
     way.back_to(step)
     (way.home / "warehouse.duckdb").write_bytes(b"no warehouse" * 1_000)
     ended = way.run(step)
