@@ -49,6 +49,9 @@ class Settings(BaseSettings):
     online_store: str = Field(
         "sqlite", description="sqlite, a path to a SQLite file, redis://… or postgresql://…"
     )
+    online_timeout_s: float = Field(
+        0.5, gt=0, le=60, description="Seconds a request may wait for the online store."
+    )
     registry: str = Field("", description="Feast registry: empty for a file, or postgresql://…")
     warehouse: str = Field("duckdb", description="Where dbt builds: duckdb, or postgresql://…")
     host: str = Field("127.0.0.1", description="Loopback unless asked otherwise.")

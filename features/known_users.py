@@ -22,7 +22,7 @@ def known_users(online_store: str, *, limit: int) -> list[str]:
     connection = sqlite3.connect(f"file:{online_store}?mode=ro", uri=True, timeout=1.0)
     try:
         rows = connection.execute(
-            f'SELECT DISTINCT entity_key FROM "{PROJECT}_user_history" LIMIT ?', (limit,)
+            f'SELECT entity_key FROM "{PROJECT}_user_history" LIMIT ?', (limit,)
         ).fetchall()
     finally:
         connection.close()

@@ -2,12 +2,13 @@
 
 Which rows: the newest per entity, up to the newest day that was ever materialized. So an old day
 that is rebuilt never puts an older value over a newer one, a history of 600 days is one pass, and
-a killed run is repeated by running it again.
+a killed run is repeated by running it again. The one case in which a served event time goes back:
+a rebuilt day no longer has the entity's row. What no mart says any more is not served.
 """
 
 import logging
 from collections.abc import Callable
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -19,13 +20,15 @@ from domain.clock import midnight
 from domain.errors import ReconciliationError, StaleFeaturesError
 from domain.progress import silent
 from domain.receipts import Receipt, Stopwatch
+from domain.schemas import TIMESTAMP
 from domain.settings import Settings
 from domain.stamp import StoreStamp
 from features import partitions
-from features.embedded import checkpoint
+from features.packed_store import table_of
 from features.quiet import quiet
-from features.reading import event_seconds
+from features.reading import event_microseconds, keys_of, online_store
 from features.schema import feature_schema
+from features.sqlite_store import checkpoint
 from features.stamps import find_stamp, keep_stamp
 from features.store import VIEWS, apply, is_file, mart_glob, open_store, writing
 
@@ -102,14 +105,19 @@ def _materialize_view(
     settings: Settings, store: FeatureStore, name: str, *, newest: date, progress: Report
 ) -> int:
     """Write the rows of one view that changed; returns how many entities were written."""
+    view = store.get_feature_view(name)
     found = partitions.signatures(settings, name)
-    known = partitions.materialized(settings, name)
+    generation = online_store(store).generation(store.config, view)
+    known = partitions.materialized(settings, name, generation=generation)
     start = partitions.first_changed(known, found, until=newest)
-    if start is None or not any(start.isoformat() <= day <= newest.isoformat() for day in found):
+    if start is None:
         progress(name, "nothing changed")
         return 0
-    view = store.get_feature_view(name)
-    start = max(start, _oldest_true(view, newest))
+    oldest = _oldest_true(view, newest)
+    rebuilt = {day for day, held in known.items() if found.get(day) != held}
+    if rebuilt and _withdraw(settings, store, view, rebuilt, start=oldest, until=newest):
+        start = oldest
+    start = max(start, oldest)
     wanted = latest_rows(settings, name, start=start, until=newest)
     progress(name, f"writing {wanted.num_rows} rows of {start} … {newest}", done=0, total=1)
     if wanted.num_rows:
@@ -125,12 +133,46 @@ def _materialize_view(
     return wanted.num_rows
 
 
+def _withdraw(
+    settings: Settings,
+    store: FeatureStore,
+    view: FeatureView,
+    rebuilt: set[str],
+    *,
+    start: date,
+    until: date,
+) -> int:
+    """Remove online rows of rebuilt days that no mart has any more; returns how many."""
+    due = latest_rows(settings, view.name, start=start, until=until)
+    expected = dict(zip(keys_of(view, due[0].to_pylist()), _event_us(due), strict=True))
+    config, online = store.config, online_store(store)
+    gone = [
+        key
+        for keys, moments in online.events(config, table_of(config, view))
+        for key, moment in zip(keys, moments, strict=True)
+        if moment != expected.get(key) and _day_of(moment) in rebuilt
+    ]
+    if gone:
+        online.drop(config, table_of(config, view), gone)
+        logger.info("%s: withdrew %d rows that rebuilt days no longer have", view.name, len(gone))
+    return len(gone)
+
+
 def _compare(store: FeatureStore, name: str, wanted: pa.Table) -> tuple[int, int]:
-    entity = wanted.column_names[0]
-    seconds = event_seconds(store, store.get_feature_view(name), wanted[entity].to_pylist())
-    expected = [int(moment.timestamp()) for moment in wanted["event_timestamp"].to_pylist()]
-    lacking = sum(held != due for held, due in zip(seconds, expected, strict=True))
+    view = store.get_feature_view(name)
+    held = event_microseconds(store, view, wanted[0].to_pylist())
+    lacking = sum(held != due for held, due in zip(held, _event_us(wanted), strict=True))
     return wanted.num_rows, lacking
+
+
+def _event_us(rows: pa.Table) -> list[int]:
+    """Event times, microseconds since 1970."""
+    moments: list[int] = rows["event_timestamp"].cast(TIMESTAMP).cast(pa.int64()).to_pylist()
+    return moments
+
+
+def _day_of(event_us: int) -> str:
+    return (_EPOCH + timedelta(microseconds=event_us)).isoformat()
 
 
 def _finish(settings: Settings, store: FeatureStore, *, newest: date, version: int) -> None:
@@ -143,7 +185,12 @@ def _finish(settings: Settings, store: FeatureStore, *, newest: date, version: i
     day = newest.isoformat()
     done = {name: partitions.signatures(settings, name) for name in VIEWS}
     partitions.remember(
-        settings, {name: {d: s for d, s in days.items() if d <= day} for name, days in done.items()}
+        settings,
+        {name: {d: s for d, s in days.items() if d <= day} for name, days in done.items()},
+        generations={
+            name: online_store(store).generation(store.config, store.get_feature_view(name))
+            for name in VIEWS
+        },
     )
 
 

@@ -3,14 +3,12 @@
 Needs an address and a registry, no lake and no warehouse. A missing or expired value is null.
 """
 
-import threading
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
 import pyarrow as pa
-import pyarrow.compute
 from feast import FeatureStore
 
 from domain.clock import shop_now, wall_now
@@ -18,11 +16,13 @@ from domain.errors import StaleFeaturesError
 from domain.schemas import ITEM_FEATURE_TYPES, USER_FEATURE_TYPES, USER_HISTORY_TYPES
 from domain.settings import Settings
 from domain.stamp import StoreStamp, require_same_features
-from features.reading import read_view
+from features.reading import online_store, read_view
 from features.registry import require_views
 from features.schema import feature_schema
 from features.stamps import find_stamp
 from features.store import VIEWS, open_bundled, open_store
+
+DEFAULT_TIMEOUT_S: Final = 0.5
 
 _TYPES: Final[Mapping[str, Mapping[str, pa.DataType]]] = {
     "user_features": USER_FEATURE_TYPES,
@@ -37,16 +37,24 @@ class FeatureReader:
     Args:
         where: The shop's settings, or the online store's address (then ``registry`` is needed).
         registry: A copy of the registry file, with an address.
+        timeout_s: How long one read of the server may take, with an address.
 
     Raises:
         StaleFeaturesError: If the store, its stamp or the registry is not there.
         FeatureSchemaError: If the store's features are not those of the registry.
     """
 
-    def __init__(self, where: Settings | str | Path, *, registry: Path | None = None) -> None:
-        self._store, self._address = _open(where, registry)
-        self._lock = threading.Lock()
+    def __init__(
+        self,
+        where: Settings | str | Path,
+        *,
+        registry: Path | None = None,
+        timeout_s: float = DEFAULT_TIMEOUT_S,
+    ) -> None:
+        self._store, self._address = _open(where, registry, timeout_s)
         require_same_features(feature_schema(self._store), self.stamp().features)
+        # As they were when the schema was compared; asking the registry costs as much as a read.
+        self._views = {name: self._store.get_feature_view(name) for name in _TYPES}
 
     def stamp(self) -> StoreStamp:
         """What the store holds now: features, day, version. Cheap: ask before a refresh."""
@@ -81,33 +89,26 @@ class FeatureReader:
     def _read(
         self, entity: str, ids: Sequence[str], views: Sequence[str], now: datetime | None
     ) -> pa.Table:
-        moment = now or self.now()
-        columns: dict[str, pa.Array] = {entity: pa.array(ids, pa.string())}
-        for view in views:
-            columns |= self._true_columns(view, ids, moment)
+        columns: dict[str, pa.Array | pa.ChunkedArray] = {entity: pa.array(ids, pa.string())}
+        is_found = not ids
+        for name in views:
+            read, has_found, has_stamp = read_view(
+                self._store, self._views[name], ids, types=_TYPES[name], now=now
+            )
+            if not has_stamp:
+                raise StaleFeaturesError("the online store has lost its stamp: it was emptied")
+            is_found |= has_found
+            columns |= read
+        if not is_found:
+            # Nobody is known: is it these entities, or everyone?
+            for name in views:
+                online_store(self._store).require_kept(self._store.config, self._views[name])
         return pa.table(columns)
 
-    def _true_columns(self, name: str, ids: Sequence[str], now: datetime) -> dict[str, pa.Array]:
-        """The view's columns, null where the row is older than its ttl allows."""
-        types = dict(_TYPES[name])
-        if not ids:
-            return {column: pa.array([], kind) for column, kind in types.items()}
-        with self._lock:
-            view = self._store.get_feature_view(name)
-            seconds, columns = read_view(self._store, view, ids, types=types)
-        if not view.ttl:
-            return columns
-        # Rows stand at the end of a day and SQLite keeps whole seconds: compare whole seconds.
-        oldest = int((now.astimezone(UTC) - view.ttl).timestamp())
-        is_true = pa.array([held >= oldest for held in seconds])
-        nulls = {column: pa.scalar(None, kind) for column, kind in types.items()}
-        return {
-            column: pa.compute.if_else(is_true, values, nulls[column])
-            for column, values in columns.items()
-        }
 
-
-def _open(where: Settings | str | Path, registry: Path | None) -> tuple[FeatureStore, str]:
+def _open(
+    where: Settings | str | Path, registry: Path | None, timeout_s: float
+) -> tuple[FeatureStore, str]:
     if isinstance(where, Settings):
         address = where.online_address
         find_stamp(address)  # Before Feast creates an empty store and answers with nulls.
@@ -116,4 +117,4 @@ def _open(where: Settings | str | Path, registry: Path | None) -> tuple[FeatureS
         return store, address
     if registry is None:
         raise StaleFeaturesError(f"reading {where} needs a copy of the feature registry")
-    return open_bundled(registry, str(where)), str(where)
+    return open_bundled(registry, str(where), timeout_s=timeout_s), str(where)

@@ -18,15 +18,30 @@ def signatures(settings: Settings, table: str) -> dict[str, str]:
     return {path.parent.name.removeprefix("event_date="): _identity(path) for path in files}
 
 
-def materialized(settings: Settings, table: str) -> dict[str, str]:
-    """The days that were materialized, as they were then."""
+def materialized(settings: Settings, table: str, *, generation: str) -> dict[str, str]:
+    """The days that were materialized, as they were then.
+
+    Args:
+        settings: Whose memory.
+        table: The mart.
+        generation: What the online table is now: another store, a table made anew or with other
+            features holds nothing of what is remembered.
+    """
     path = _memory(settings)
-    return json.loads(path.read_text(encoding="utf-8")).get(table, {}) if path.exists() else {}
+    known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    held = known.get(table, {})
+    return held.get("days", {}) if held.get("generation") == generation else {}
 
 
-def remember(settings: Settings, tables: Mapping[str, Signatures]) -> None:
+def remember(
+    settings: Settings, tables: Mapping[str, Signatures], *, generations: Mapping[str, str]
+) -> None:
     """Keep what was materialized; called after it was, so that a kill repeats work, never skips."""
-    write_json(_memory(settings), dict(tables))
+    memory = {
+        table: {"generation": generations[table], "days": dict(days)}
+        for table, days in tables.items()
+    }
+    write_json(_memory(settings), memory)
 
 
 def forget(settings: Settings) -> None:

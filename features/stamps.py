@@ -8,28 +8,19 @@ from typing import Final
 
 from domain.errors import StaleFeaturesError
 from domain.stamp import StoreStamp, read_stamp, write_stamp
+from features.packed_store import STAMP
 from features.store import is_file
 
-_KEY: Final = "vitrine:stamp"
-_CREATE: Final = "CREATE TABLE IF NOT EXISTS vitrine_stamp (key text PRIMARY KEY, stamp text)"
-_UPSERT: Final = (
-    "INSERT INTO vitrine_stamp VALUES (%s, %s) ON CONFLICT (key) DO UPDATE SET stamp = "
-    "excluded.stamp"
-)
+_TIMEOUT_S: Final = 2.0
+"""Of asking a server for its stamp: nobody waits for a server that is silent."""
 
 
 def keep_stamp(address: str, stamp: StoreStamp) -> None:
     """Write the stamp where readers of the online store ``address`` look for it."""
     if is_file(address):
         write_stamp(_beside(address), stamp)
-    elif address.startswith("redis"):
-        _redis(address).set(_KEY, _text(stamp))
     else:
-        import psycopg
-
-        with psycopg.connect(address) as connection:
-            connection.execute(_CREATE)
-            connection.execute(_UPSERT, (_KEY, _text(stamp)))
+        _server_note(address, _text(stamp))
 
 
 def find_stamp(address: str) -> StoreStamp:
@@ -40,7 +31,7 @@ def find_stamp(address: str) -> StoreStamp:
     """
     if is_file(address):
         return read_stamp(_beside(address))
-    text = _redis_text(address) if address.startswith("redis") else _postgres_text(address)
+    text = _server_note(address, None)
     if not text:
         raise StaleFeaturesError(f"no feature store stamp in {_shown(address)}")
     content = json.loads(text)
@@ -56,25 +47,15 @@ def _text(stamp: StoreStamp) -> str:
     return json.dumps(asdict(stamp), default=str)
 
 
-def _redis(address: str):
-    import redis
+def _server_note(address: str, text: str | None) -> str | None:
+    """The note that holds the stamp, written first if ``text`` is given."""
+    if address.startswith("redis"):
+        from features.redis_store import redis_note
 
-    return redis.Redis.from_url(address, decode_responses=True)
+        return redis_note(address, STAMP, text, timeout_s=_TIMEOUT_S)
+    from features.postgres_store import postgres_note
 
-
-def _redis_text(address: str) -> str | None:
-    return _redis(address).get(_KEY)
-
-
-def _postgres_text(address: str) -> str | None:
-    import psycopg
-
-    with psycopg.connect(address) as connection:
-        connection.execute(_CREATE)
-        found = connection.execute(
-            "SELECT stamp FROM vitrine_stamp WHERE key = %s", (_KEY,)
-        ).fetchone()
-    return found[0] if found else None
+    return postgres_note(address, STAMP, text, timeout_s=_TIMEOUT_S)
 
 
 def _shown(address: str) -> str:

@@ -8,7 +8,7 @@ import importlib
 import sys
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 from feast import BatchFeatureView, Entity, FeatureService, FeatureStore, FeatureView, RepoConfig
 from feast.data_source import DataSource
@@ -25,6 +25,11 @@ PROJECT: Final = "vitrine"
 VIEWS: Final = ("user_features", "item_features", "user_history")
 """The views that are materialized, in this order."""
 
+_SQLITE: Final = "features.sqlite_store.HomeSqliteOnlineStore"
+_REDIS: Final = "features.redis_store.VitrineRedisOnlineStore"
+_POSTGRES: Final = "features.postgres_store.VitrinePostgresOnlineStore"
+_ENGINE: Final = "features.engine.PackedComputeEngine"
+
 DEFINITIONS: Final = ("entities", *VIEWS, "request_features", "services")
 """The modules of ``feature_repo/``."""
 
@@ -35,17 +40,20 @@ def open_store(settings: Settings) -> FeatureStore:
     """The shop's feature store: DuckDB over the marts, the online store of the settings."""
     return _open(
         registry=_registry(settings),
-        online_store=_online_store(settings.online_store, home=settings.feast),
+        online_store=online_store_config(
+            settings.online_store, home=settings.feast, timeout_s=settings.online_timeout_s
+        ),
         offline_store="features.offline.AsOfDuckDBOfflineStore",
     )
 
 
-def open_bundled(registry_path: Path, online_store: str) -> FeatureStore:
+def open_bundled(registry_path: Path, online_store: str, *, timeout_s: float = 0.5) -> FeatureStore:
     """A store for reading online only, far from the lake: a registry file and an address.
 
     Args:
         registry_path: A copy of ``feast/registry.db`` (``registry_file(settings)``).
         online_store: Path of the SQLite file, ``redis://…`` or ``postgresql://…``.
+        timeout_s: How long one read may take.
 
     Raises:
         StaleFeaturesError: If there is no registry or it is cut, or the SQLite file does not exist:
@@ -59,7 +67,7 @@ def open_bundled(registry_path: Path, online_store: str) -> FeatureStore:
         raise StaleFeaturesError(f"the feature registry {registry_path} is damaged")
     store = _open(
         registry={"path": str(registry_path.resolve()), "cache_ttl_seconds": 0},
-        online_store=_online_store(online_store, home=Path.cwd()),
+        online_store=online_store_config(online_store, home=Path.cwd(), timeout_s=timeout_s),
         offline_store="dask",  # Feast's default; never opened.
     )
     require_views(store, VIEWS)
@@ -146,6 +154,7 @@ def _open(*, registry: Any, online_store: dict[str, Any], offline_store: str) ->
         registry=registry,
         online_store=online_store,
         offline_store={"type": offline_store},
+        batch_engine={"type": _ENGINE},
         entity_key_serialization_version=3,
         # Defaults lose or waste: without a batch size Feast writes an Arrow table's first chunk
         # and drops the others, silently; without "latest" it writes every value of the range.
@@ -168,33 +177,29 @@ def _registry(settings: Settings) -> dict[str, Any]:
     }
 
 
-def _online_store(address: str, *, home: Path) -> dict[str, Any]:
+def online_store_config(address: str, *, home: Path, timeout_s: float) -> dict[str, Any]:
+    """What Feast is told about the online store at ``address``.
+
+    Args:
+        address: As in ``Settings.online_store``.
+        home: The folder of the SQLite file where the address is just ``sqlite``.
+        timeout_s: How long one read may take.
+
+    Raises:
+        BadInputError: If it is no address of a store we have.
+    """
+    limit = {"timeout_s": timeout_s}
     if is_file(address):
         path = home / "online.db" if address == "sqlite" else Path(address).expanduser().resolve()
-        return {"type": "features.embedded.HomeSqliteOnlineStore", "path": str(path)}
-    url = urlsplit(address)
-    if url.scheme == "redis":
-        return {"type": "redis", "connection_string": _redis(address)}
-    if url.scheme in {"postgresql", "postgres"}:
-        return {
-            "type": "postgres",
-            "host": url.hostname,
-            "port": url.port or 5432,
-            "database": url.path.lstrip("/"),
-            "user": unquote(url.username or "postgres"),
-            "password": unquote(url.password or ""),
-            "sslmode": "prefer",
-        }
+        return {"type": _SQLITE, "path": str(path), **limit}
+    scheme = urlsplit(address).scheme
+    if scheme in {"redis", "rediss"}:
+        return {"type": _REDIS, "address": address, **limit}
+    if scheme in {"postgresql", "postgres"}:
+        return {"type": _POSTGRES, "address": address, **limit}
     raise BadInputError(
         f"online store '{address}': expected sqlite, a path, redis://… or postgresql://…"
     )
-
-
-def _redis(address: str) -> str:
-    """Feast's own way to write a Redis address: ``host:port,db=0,password=…``."""
-    url = urlsplit(address)
-    parts = [f"{url.hostname}:{url.port or 6379}", f"db={url.path.lstrip('/') or 0}"]
-    return ",".join([*parts, f"password={unquote(url.password)}"] if url.password else parts)
 
 
 def _gone(store: FeatureStore, definitions: list[Any]) -> list[Any]:

@@ -1,0 +1,132 @@
+"""Arrow columns in, Feast's protobuf answers out, without a Python object per value.
+
+A column's ``FeatureVector`` is written as bytes with numpy and parsed by protobuf in one call.
+Numbers are written as varints of full length, which every protobuf reader takes.
+"""
+
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+from feast.protos.feast.serving.ServingService_pb2 import (
+    FieldStatus,
+    GetOnlineFeaturesResponse,
+)
+
+from features.kinds import Form, Kind
+from features.packing import elements_of, list_offsets, numbers_of
+from features.ragged import fixed_rows, grouped, joined, lengths_of, memory_of, text_rows
+
+FeatureVector = GetOnlineFeaturesResponse.FeatureVector
+Bools = npt.NDArray[np.bool_]
+
+_VALUES: Final = b"\x0a"  # Field 1 of FeatureVector, and field 1 of every list: bytes follow.
+_STATUSES: Final = b"\x12"
+_MOMENTS: Final = b"\x1a"
+_VARINT, _EIGHT, _BYTES, _FOUR = 0, 1, 2, 5
+_MICROSECOND: Final = 1_000_000
+
+
+def feature_vector(
+    column: pa.Array, kind: Kind, *, is_found: Bools, moments: bytes
+) -> FeatureVector:
+    """One feature of all rows.
+
+    Args:
+        column: As ``unpack`` gives it.
+        kind: Its kind.
+        is_found: Which rows the store holds; the others are NOT_FOUND.
+        moments: What ``event_moments`` gave for these rows.
+    """
+    message = joined(_VALUES, _sized(_messages(column, kind)))
+    statuses = np.where(is_found, FieldStatus.PRESENT, FieldStatus.NOT_FOUND).astype(np.uint8)
+    return FeatureVector.FromString(
+        b"".join(
+            [
+                memory_of(message),
+                _STATUSES,
+                _varints(np.array([len(statuses)])).tobytes(),
+                statuses.tobytes(),
+                moments,
+            ]
+        )
+    )
+
+
+def event_moments(event_us: npt.NDArray[np.int64], is_found: Bools) -> bytes:
+    """The rows' event times as the answer's last field; empty where there is no row."""
+    seconds, rest = np.divmod(event_us, _MICROSECOND)
+    parts = np.zeros(
+        len(event_us), dtype=[("s", "u1"), ("sv", "u1", 10), ("n", "u1"), ("nv", "u1", 10)]
+    )
+    parts["s"], parts["sv"] = 1 << 3 | _VARINT, _varints(seconds)
+    parts["n"], parts["nv"] = 2 << 3 | _VARINT, _varints(rest * 1_000)
+    return bytes(memory_of(joined(_MOMENTS, _sized(_kept(parts, is_found)))))
+
+
+def _messages(column: pa.Array, kind: Kind) -> pa.LargeBinaryArray:
+    """One serialized ``Value`` per row; a null is an empty one."""
+    is_valid = column.is_valid().to_numpy(zero_copy_only=False)
+    if kind.form is Form.MESSAGE:
+        return text_rows(column)
+    if kind.form is Form.NUMBER:
+        return _numbers(numbers_of(column, kind), kind, is_valid)
+    body = text_rows(column) if kind.form is Form.TEXT else _list(column, kind)
+    return _where(is_valid, joined(_tag(kind.tag, _BYTES), _sized(body)))
+
+
+def _numbers(values: npt.NDArray, kind: Kind, is_valid: Bools) -> pa.LargeBinaryArray:
+    if values.dtype.kind == "f":
+        wire, coded, width = _EIGHT if values.dtype.itemsize == 8 else _FOUR, values, values.dtype
+    else:
+        wire, coded, width = _VARINT, _varints(values), np.dtype(("u1", 10))
+    tag = np.frombuffer(_tag(kind.tag, wire), dtype=np.uint8)
+    parts = np.zeros(len(values), dtype=[("tag", "u1", len(tag)), ("value", width)])
+    parts["tag"], parts["value"] = tag, coded
+    return _kept(parts, is_valid)
+
+
+def _list(column: pa.Array, kind: Kind) -> pa.LargeBinaryArray:
+    """The list message of each row, without its own size."""
+    offsets = list_offsets(column)
+    elements = column.flatten()
+    if kind.form is Form.TEXTS:
+        return grouped(joined(_VALUES, _sized(text_rows(elements))), offsets)
+    values = elements_of(elements, kind, name="")
+    is_plain = values.dtype.kind == "f" or values.dtype == np.uint8
+    packed = grouped(fixed_rows(values if is_plain else _varints(values)), offsets)
+    return joined(_VALUES, _sized(packed))
+
+
+def _sized(rows: pa.LargeBinaryArray) -> pa.LargeBinaryArray:
+    """Each row behind its own length: five bytes, enough for anything protobuf takes."""
+    sizes = lengths_of(rows).astype(np.uint64)[:, None]
+    digits = (sizes >> np.arange(0, 35, 7, dtype=np.uint64)) & np.uint64(0x7F)
+    coded = digits.astype(np.uint8) | np.array([0x80] * 4 + [0], dtype=np.uint8)
+    return joined(fixed_rows(coded), rows)
+
+
+def _varints(values: npt.NDArray) -> npt.NDArray[np.uint8]:
+    """Integers as ten bytes each; negative ones as protobuf wants them, 64 bits wide."""
+    wide = values.astype(np.int64).view(np.uint64)[:, None]
+    digits = (wide >> np.arange(0, 70, 7, dtype=np.uint64)) & np.uint64(0x7F)
+    return digits.astype(np.uint8) | np.array([0x80] * 9 + [0], dtype=np.uint8)
+
+
+def _tag(field: int, wire: int) -> bytes:
+    """A field's number and form, as protobuf begins it."""
+    number = field << 3 | wire
+    return bytes([number]) if number < 128 else bytes([number & 0x7F | 0x80, number >> 7])
+
+
+def _kept(parts: npt.NDArray, keep: Bools) -> pa.LargeBinaryArray:
+    """Each element's memory where ``keep`` holds, nothing elsewhere."""
+    return _where(keep, fixed_rows(parts))
+
+
+def _where(keep: Bools, rows: pa.LargeBinaryArray) -> pa.LargeBinaryArray:
+    if keep.all():
+        return rows
+    return text_rows(pc.if_else(pa.array(keep), rows, pa.scalar(None, rows.type)))
