@@ -17,7 +17,7 @@ from bentos.recommender.pipeline import Pipeline
 from bentos.recommender.ports import Model, Reader, TextEncoder
 from bentos.recommender.search import SearchIndex
 from bentos.recommender.shop import Shop
-from bentos.recommender.store import FeatureMemory, empty_users
+from bentos.recommender.store import READ_BUDGET_S, FeatureMemory, empty_users
 from bentos.recommender.suggest import Suggester
 from domain.clock import wall_now
 from domain.errors import FeatureSchemaError, VitrineError
@@ -57,7 +57,9 @@ def load_shop(release: Path, *, settings: Settings, online_store: str, worker: s
     def connect() -> Reader:
         from features.online import FeatureReader
 
-        return FeatureReader(online_store, registry=release / REGISTRY_NAME)
+        return FeatureReader(
+            online_store, registry=release / REGISTRY_NAME, timeout_s=settings.online_timeout_s
+        )
 
     def known_users(limit: int) -> Sequence[str]:
         from features.known_users import known_users
@@ -74,6 +76,7 @@ def load_shop(release: Path, *, settings: Settings, online_store: str, worker: s
         queries=_queries(release),
         log=EventLog(event_log_folder(settings, online_store), worker=worker),
         known_users=known_users,
+        budget_s=settings.online_timeout_s,
     )
 
 
@@ -87,6 +90,7 @@ def open_shop(
     log: EventLog,
     known_users: Callable[[int], Sequence[str]],
     wall: Callable[[], datetime] = wall_now,
+    budget_s: float = READ_BUDGET_S,
 ) -> Shop:
     """Put the parts together.
 
@@ -95,7 +99,7 @@ def open_shop(
     """
     catalog = model.catalog
     ids = [str(item_id) for item_id in catalog.item_ids[FIRST_ITEM:]]
-    features = FeatureMemory(connect, wanted=manifest.features, item_ids=ids)
+    features = FeatureMemory(connect, wanted=manifest.features, item_ids=ids, budget_s=budget_s)
     try:
         features.refresh()
     except FeatureSchemaError:

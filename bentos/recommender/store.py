@@ -23,6 +23,8 @@ from domain.stamp import StoreStamp, require_same_features
 logger = logging.getLogger(__name__)
 
 READ_BUDGET_S: Final = 0.5
+"""Where nobody says otherwise; a service says ``VITRINE_ONLINE_TIMEOUT_S``."""
+
 PAUSE_S: Final = 3.0
 REFRESH_S: Final = 5.0
 
@@ -48,6 +50,7 @@ class FeatureMemory:
         *,
         wanted: Mapping[str, Mapping[str, str]],
         item_ids: Sequence[str],
+        budget_s: float = READ_BUDGET_S,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._connect = connect
@@ -55,6 +58,7 @@ class FeatureMemory:
         self._connecting = threading.Lock()
         self._wanted = wanted
         self._item_ids = list(item_ids)
+        self._budget_s = budget_s
         self._clock = clock
         self._down_until = 0.0
         self._down_reason = ""
@@ -75,8 +79,8 @@ class FeatureMemory:
         except FeatureSchemaError as error:
             self.schema_error = error
             raise
-        known = self.snapshot.stamp
-        if known is None or known.version != stamp.version:
+        # Not the version alone: a store that was lost and filled again counts from one.
+        if self.snapshot.stamp != stamp:
             self.snapshot = Snapshot(stamp, self._connected().items(self._item_ids))
             logger.info("item features: version %d of %s", stamp.version, stamp.event_date)
         self.schema_error = None
@@ -90,8 +94,12 @@ class FeatureMemory:
         self._stopped.set()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    def users(self, user_ids: Sequence[str], *, budget_s: float = READ_BUDGET_S) -> pa.Table:
+    def users(self, user_ids: Sequence[str], *, budget_s: float | None = None) -> pa.Table:
         """Read what the store knows of these users.
+
+        Args:
+            user_ids: Unknown ones are fine.
+            budget_s: How long to wait; default: the memory's own.
 
         Raises:
             StoreDownError: If it fails, takes longer than the budget, or did so a moment ago.
@@ -100,11 +108,14 @@ class FeatureMemory:
             raise StoreDownError(str(self.schema_error))
         if self._clock() < self._down_until:
             raise StoreDownError(self._down_reason)
+        limit_s = budget_s or self._budget_s
+        reading = self._threads.submit(self._read, list(user_ids))
         try:
-            return self._threads.submit(self._read, list(user_ids)).result(budget_s)
+            return reading.result(limit_s)
         # Whatever a driver throws, the shop goes on: the reason is logged and answered.
         except Exception as error:
-            late = f"no answer within {budget_s} s" if isinstance(error, Late) else str(error)
+            reading.cancel()
+            late = f"no answer within {limit_s} s" if isinstance(error, Late) else str(error)
             self._down_reason = f"the feature store is down: {late or type(error).__name__}"
             self._down_until = self._clock() + PAUSE_S
             logger.warning("%s; not asked again for %s s", self._down_reason, PAUSE_S)
