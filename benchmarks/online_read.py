@@ -1,0 +1,237 @@
+"""How long does a read of 100 rows x 50 features take, against Feast's Python path?
+
+    python benchmarks/online_read.py [--requests 300] [--rounds 3]
+
+46 numbers, a string, a timestamp and two lists of 64 floats a row; 10,000 entities; the same rows
+in Feast's own online store and in ours, on SQLite, PostgreSQL and Redis. In process, the paths take
+turns, request by request, so that they meet the same noise; over HTTP both stores stand behind
+Feast's own feature server, one process each. Answers are compared before anything is measured.
+"""
+
+import argparse
+import contextlib
+import http.client
+import json
+import random
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import wide
+from feast import FeatureStore
+from machine import keep, machine, summary
+from materialize import addresses
+
+from features.quiet import quiet
+from features.reading import read_view
+
+ENTITIES = 10_000
+ROWS = 100
+WARM_UP = 20
+_NULL_TIMESTAMP = -9_223_372_036_854_775_808
+REFS = [f"{wide.VIEW}:{name}" for name in wide.FIFTY]
+Ask = Callable[[list[str]], object]
+
+
+def in_process(ours: FeatureStore, peer: FeatureStore) -> dict[str, Ask]:
+    """The paths: what is called, and what its caller gets."""
+    view = ours.get_feature_view(wide.VIEW)
+    sample = wide.part(wide.FIFTY, 0, 5_000)
+    types = {name: sample.schema.field(name).type for name in wide.FIFTY}
+
+    def answer(store: FeatureStore, ids: list[str]) -> object:
+        return store.get_online_features(REFS, entity_rows={"user_id": ids})
+
+    return {
+        "Feast: response": lambda ids: answer(peer, ids),
+        "Feast: to_dict": lambda ids: answer(peer, ids).to_dict(),
+        "ours: response": lambda ids: answer(ours, ids),
+        "ours: to_dict": lambda ids: answer(ours, ids).to_dict(),
+        "ours: Arrow": lambda ids: read_view(ours, view, ids, types=types, now=wide.END),
+    }
+
+
+def measure(paths: Mapping[str, Ask], *, requests: int, rounds: int) -> dict[str, dict]:
+    """p50 and p99 in milliseconds of every path; the paths take turns."""
+    drawn = random.Random(7)
+    times: dict[str, list[list[float]]] = {name: [] for name in paths}
+    for number in range(rounds):
+        for name in paths:
+            times[name].append([])
+        for _ in range(requests + WARM_UP * (number == 0)):
+            ids = [f"user-{n:08d}" for n in drawn.sample(range(ENTITIES), ROWS)]
+            for name, ask in paths.items():
+                began = time.perf_counter()
+                ask(ids)
+                times[name][number].append((time.perf_counter() - began) * 1e3)
+    for each in times.values():
+        del each[0][:WARM_UP]
+    return {
+        name: {
+            "p50_ms": summary([float(np.percentile(r, 50)) for r in each]),
+            "p99_ms": summary([float(np.percentile(r, 99)) for r in each]),
+        }
+        for name, each in times.items()
+    }
+
+
+@contextlib.contextmanager
+def served(folder: Path, address: str, *, is_ours: bool) -> Iterator[Ask]:
+    """Feast's feature server in a process of its own, and a client that keeps its connection."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    command = [sys.executable, __file__, "--serve", str(folder), address, str(int(is_ours))]
+    process = subprocess.Popen([*command, str(port)], stderr=subprocess.DEVNULL)
+    try:
+        client = _connected(port, process)
+
+        def ask(ids: list[str]) -> object:
+            body = json.dumps({"features": REFS, "entities": {"user_id": ids}})
+            headers = {"content-type": "application/json"}
+            client.request("POST", "/get-online-features", body, headers)
+            return client.getresponse().read()
+
+        yield ask
+        client.close()
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _connected(port: int, process: subprocess.Popen) -> http.client.HTTPConnection:
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and process.poll() is None:
+        client = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+        with contextlib.suppress(OSError):
+            client.request("GET", "/health")
+            client.getresponse().read()
+            return client
+        time.sleep(0.2)
+    raise SystemExit("the feature server did not start")
+
+
+def serve(folder: Path, address: str, *, is_ours: bool, port: int) -> None:
+    """What the child does."""
+    import uvicorn
+    from feast.feature_server import get_app
+
+    store = wide.open_store(folder, address, is_ours=is_ours)
+    # The client's connection must outlive the start of the other server.
+    quiet_server = {"log_level": "error", "access_log": False, "timeout_keep_alive": 600}
+    uvicorn.run(get_app(store), host="127.0.0.1", port=port, **quiet_server)
+
+
+def run(folder: Path, address: str, asked: argparse.Namespace) -> dict[str, dict]:
+    """All paths on one store."""
+    path = folder / "rows.parquet"
+    stores = [wide.open_store(folder, address, is_ours=is_ours) for is_ours in (True, False)]
+    for store in stores:
+        with quiet():
+            store.apply(wide.definitions(path, wide.FIFTY))
+            store.materialize(wide.START, wide.END)
+    paths = in_process(*stores)
+    ids = [f"user-{n:08d}" for n in range(1_000)]
+    if paths["ours: to_dict"](ids) != paths["Feast: to_dict"](ids):
+        raise SystemExit(f"{address}: ours and Feast's answers differ")
+    found = measure(paths, requests=asked.requests, rounds=asked.rounds)
+    with (
+        served(folder, address, is_ours=True) as ours,
+        served(folder, address, is_ours=False) as peer,
+    ):
+        if not _same_answers(ours(ids), peer(ids)):
+            raise SystemExit(f"{address}: answers over HTTP differ")
+        http_paths = {"Feast: HTTP": peer, "ours: HTTP": ours}
+        found |= measure(http_paths, requests=asked.requests, rounds=asked.rounds)
+    return found
+
+
+def _same_answers(ours: object, peer: object) -> bool:
+    """Feature by feature: Feast answers them in an order of its own."""
+    named = []
+    for answer in (ours, peer):
+        names = json.loads(answer)["metadata"]["feature_names"]
+        named.append(dict(zip(names, _rows(answer), strict=True)))
+    return named[0] == named[1]
+
+
+def _rows(answer: object) -> list[list[object]]:
+    """The values, with Feast's way to write a null timestamp taken back."""
+    return [
+        [None if value == _NULL_TIMESTAMP else value for value in vector["values"]]
+        for vector in json.loads(answer)["results"]
+    ]
+
+
+def table(result: dict) -> list[str]:
+    """The results as Markdown."""
+    lines = [
+        "# Online reads",
+        "",
+        "`python benchmarks/online_read.py`: 100 random rows x 50 features of 10,000 entities.",
+        "Milliseconds; the median of the rounds, and their least and most.",
+        "",
+        f"Machine: {result['machine']}.",
+        "",
+        "| store | path | p50 | p99 (min-max) | p99, Feast's over this |",
+        "|---|---|---|---|---|",
+    ]
+    for store, paths in result["stores"].items():
+        for name, each in paths.items():
+            p99 = each["p99_ms"]
+            lines.append(
+                f"| {store} | {name} | {each['p50_ms']['median']:.2f} "
+                f"| {p99['median']:.2f} ({p99['min']:.2f}-{p99['max']:.2f}) "
+                f"| {each['p99_ratio']:.1f} x |"
+            )
+    return [*lines, "", *result["notes"]]
+
+
+NOTES = [
+    "- *response*: `get_online_features`, Feast's protobuf answer; *to_dict*: it as Python values;",
+    "  *Arrow*: what `FeatureReader`, and so the pipeline, does; *HTTP*: Feast's own server.",
+    "- *to_dict* is Feast's own loop over 5,000 protobuf values on both sides, *HTTP* its JSON.",
+    "- *Arrow* is compared with Feast's `to_dict`: Feast's fastest way to values.",
+    "- The answers are equal but for one thing: a null timestamp is null over HTTP with ours, and",
+    "  -9223372036854775808 with Feast's store.",
+]
+AGAINST = {"response": "response", "to_dict": "to_dict", "Arrow": "to_dict", "HTTP": "HTTP"}
+
+
+def with_ratios(paths: dict[str, dict]) -> dict[str, dict]:
+    """Each path's p99 against Feast's that gives its caller as much."""
+    for name, each in paths.items():
+        against = paths[f"Feast: {AGAINST[name.split(': ')[1]]}"]
+        each["p99_ratio"] = round(against["p99_ms"]["median"] / each["p99_ms"]["median"], 1)
+    return paths
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--requests", type=int, default=300)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--stores", nargs="*", default=["sqlite", "postgresql", "redis"])
+    parser.add_argument("--serve", nargs=4, help=argparse.SUPPRESS)
+    asked = parser.parse_args(arguments)
+    warnings.simplefilter("ignore")
+    if asked.serve:
+        folder, address, is_ours, port = asked.serve
+        serve(Path(folder), address, is_ours=is_ours == "1", port=int(port))
+        return
+    with tempfile.TemporaryDirectory(prefix="vitrine-bench-") as aside:
+        folder = Path(aside)
+        wide.write(folder / "rows.parquet", wide.FIFTY, ENTITIES)
+        with addresses(folder, asked.stores) as found:
+            stores = {name: with_ratios(run(folder, at, asked)) for name, at in found.items()}
+    about = machine("feast", "pyarrow", "duckdb", "redis", "psycopg")
+    result = {"machine": about, "stores": stores, "notes": NOTES}
+    keep("online_read", result, table(result))
+
+
+if __name__ == "__main__":
+    main()
