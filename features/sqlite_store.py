@@ -13,10 +13,10 @@ from feast.repo_config import FeastConfigBaseModel
 
 from domain.errors import StaleFeaturesError
 from features.connections import Connections
-from features.registry import below_home
 from features.packed_store import PackedOnlineStore
 from features.packing import Chunk
 from features.records import Held, StoredRow
+from features.registry import below_home
 
 _LOOKUP: Final = 500
 """Keys per lookup: below SQLite's oldest limit of 999 variables."""
