@@ -40,12 +40,15 @@ def feature_vector(
         is_found: Which rows the store holds; the others are NOT_FOUND.
         moments: What ``event_moments`` gave for these rows.
     """
-    message = joined(_VALUES, _sized(_messages(column, kind)))
+    if kind.form is Form.NUMBER:
+        message = _number_values(column, kind)
+    else:
+        message = memory_of(joined(_VALUES, _sized(_messages(column, kind))))
     statuses = np.where(is_found, FieldStatus.PRESENT, FieldStatus.NOT_FOUND).astype(np.uint8)
     return FeatureVector.FromString(
         b"".join(
             [
-                memory_of(message),
+                message,
                 _STATUSES,
                 _varints(np.array([len(statuses)])).tobytes(),
                 statuses.tobytes(),
@@ -71,21 +74,32 @@ def _messages(column: pa.Array, kind: Kind) -> pa.LargeBinaryArray:
     is_valid = column.is_valid().to_numpy(zero_copy_only=False)
     if kind.form is Form.MESSAGE:
         return text_rows(column)
-    if kind.form is Form.NUMBER:
-        return _numbers(numbers_of(column, kind), kind, is_valid)
     body = text_rows(column) if kind.form is Form.TEXT else _list(column, kind)
     return _where(is_valid, joined(_tag(kind.tag, _BYTES), _sized(body)))
 
 
-def _numbers(values: npt.NDArray, kind: Kind, is_valid: Bools) -> pa.LargeBinaryArray:
+def _number_values(column: pa.Array, kind: Kind) -> bytes:
+    """All values of a column of numbers, tags and sizes included, in one numpy array."""
+    values = numbers_of(column, kind)
     if values.dtype.kind == "f":
         wire, coded, width = _EIGHT if values.dtype.itemsize == 8 else _FOUR, values, values.dtype
     else:
         wire, coded, width = _VARINT, _varints(values), np.dtype(("u1", 10))
-    tag = np.frombuffer(_tag(kind.tag, wire), dtype=np.uint8)
-    parts = np.zeros(len(values), dtype=[("tag", "u1", len(tag)), ("value", width)])
-    parts["tag"], parts["value"] = tag, coded
-    return _kept(parts, is_valid)
+    size = 1 + np.dtype(width).itemsize
+    parts = np.zeros(
+        len(values), dtype=[("field", "S1"), ("size", "u1"), ("tag", "u1"), ("value", width)]
+    )
+    parts["field"], parts["size"] = _VALUES, size
+    parts["tag"], parts["value"] = kind.tag << 3 | wire, coded
+    if not column.null_count:
+        return parts.tobytes()
+    # A null is a value without content: its field, and the size 0.
+    is_null = column.is_null().to_numpy(zero_copy_only=False)
+    parts["size"][is_null] = 0
+    flat = parts.view(np.uint8).reshape(len(parts), -1)
+    keep = np.ones(flat.shape, dtype=bool)
+    keep[is_null, 2:] = False
+    return flat[keep].tobytes()
 
 
 def _list(column: pa.Array, kind: Kind) -> pa.LargeBinaryArray:
