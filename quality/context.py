@@ -64,7 +64,7 @@ def surprise(counts: pd.Series) -> pd.Series:
         counts: Rows of the days that have rows, by date, oldest first.
     """
     usual = counts.shift(1).rolling(USUAL_DAYS, min_periods=USUAL_AT_LEAST).median()
-    distance: pd.Series = np.log(counts / usual)
+    distance = pd.Series(np.log(counts / usual), counts.index)
     weekday = pd.Series([day.weekday() for day in counts.index], counts.index)
     habit = distance.groupby(weekday).transform(
         lambda same: same.shift(1).rolling(USUAL_WEEKS, min_periods=USUAL_WEEKS_AT_LEAST).median()
@@ -79,7 +79,7 @@ def _spread(distances: pd.Series) -> pd.Series:
     last = distances.abs().shift(1).rolling(SPREAD_DAYS, min_periods=1)
     known, own = last.count().fillna(0.0), 1.4826 * last.median().fillna(0.0)
     variance = (SPREAD_WORTH * SPREAD_AT_FIRST**2 + known * own**2) / (SPREAD_WORTH + known)
-    return np.sqrt(variance)
+    return variance**0.5
 
 
 def _judgeable(table: Table, measures: pd.DataFrame, counts: pd.Series) -> pd.DataFrame:

@@ -7,7 +7,7 @@ import polars as pl
 
 from quality.mutations.deliveries import IMPRESSIONS, PURCHASES
 from quality.mutations.kinds import Answer, Deliver, Delivery
-from quality.mutations.rows import all_rows, copies, listed, renamed, some, times
+from quality.mutations.rows import all_rows, copies, listed, renamed, some, times, typed
 
 
 def _without(table: str) -> Deliver:
@@ -32,10 +32,6 @@ def _first_half(day: Delivery) -> Delivery:
     """A CSV file that ends in the middle, at the end of a line."""
     ordered = day.tables["events"].sort("event_timestamp")
     return day.but("events", ordered.head(len(ordered) // 2)).written_as("events", "csv")
-
-
-def _as_a_column(table: str, **kinds: pl.DataType) -> Deliver:
-    return lambda day: day.but(table, day.tables[table].cast(dict(kinds)))
 
 
 def _in_milliseconds(moment: pl.Expr) -> pl.Expr:
@@ -145,7 +141,7 @@ DAYS: Final = (
         "whole numbers are written as floats",
         Answer.AS_IT_WAS,
         "nothing",
-        _as_a_column("events", quantity=pl.Float64(), position=pl.Int64()),
+        typed("events", quantity=pl.Float64(), position=pl.Int64()),
     ),
     listed(
         "narrowed_moments",

@@ -6,8 +6,8 @@ from typing import Final
 
 import polars as pl
 
-from quality.mutations.kinds import Answer, Deliver, Delivery
-from quality.mutations.rows import copies, listed, marked
+from quality.mutations.kinds import Answer, Delivery
+from quality.mutations.rows import copies, listed, marked, typed
 
 SEARCHES: Final = pl.col("event_type") == "search"
 PURCHASES: Final = pl.col("event_type") == "purchase"
@@ -36,19 +36,15 @@ def _again_with_other_ids(day: Delivery) -> Delivery:
     return replace(day, files={"events_again": marked(day.earlier["events"], "events")})
 
 
-def _as_a_column(table: str, **kinds: pl.DataType) -> Deliver:
-    return lambda day: day.but(table, day.tables[table].cast(dict(kinds)))
-
-
 def _halves(day: Delivery) -> Delivery:
     """Quantities as floats, half pieces among them: the whole ones mean what they meant."""
     planted = copies(5, where=PURCHASES, quantity=1.5)
-    return planted(_as_a_column("events", quantity=pl.Float64())(day))
+    return planted(typed("events", quantity=pl.Float64())(day))
 
 
 def _beyond(day: Delivery) -> Delivery:
     planted = copies(5, where=PURCHASES, quantity=5_000_000_000)
-    return planted(_as_a_column("events", quantity=pl.Int64())(day))
+    return planted(typed("events", quantity=pl.Int64())(day))
 
 
 def _in_milliseconds(moment: pl.Expr) -> pl.Expr:

@@ -20,14 +20,14 @@ def _one(**wrong: object) -> Change:
 
     def change(rows: pl.DataFrame) -> pl.DataFrame:
         rows = rows.sort(rows.columns[0])
-        first = spoiled(rows.head(1), **wrong).cast(dict(rows.schema))
+        first = spoiled(rows.head(1), **wrong).cast(rows.schema)
         return pl.concat([first, rows.slice(1)])
 
     return change
 
 
 def _all(**wrong: object) -> Change:
-    return lambda rows: spoiled(rows, **wrong).cast(dict(rows.schema))
+    return lambda rows: spoiled(rows, **wrong).cast(rows.schema)
 
 
 def _nothing(rows: pl.DataFrame) -> pl.DataFrame:

@@ -74,6 +74,12 @@ def renamed(table: str, column: str, to: str) -> Deliver:
     return lambda day: day.but(table, day.tables[table].rename({column: to}))
 
 
+def typed(table: str, **kinds: pl.DataType) -> Deliver:
+    """Columns come in other types, with the same values."""
+    casts = {name: pl.col(name).cast(kind) for name, kind in kinds.items()}
+    return lambda day: day.but(table, day.tables[table].with_columns(**casts))
+
+
 def listed(
     name: str,
     plants: str,
