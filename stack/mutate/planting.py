@@ -24,7 +24,7 @@ _COPIED = ("event_log", "warehouse.duckdb", "cache/build_plan.json")
 def copy_home(home: Path, to: Path) -> None:
     """A copy to write in, in place of the last one.
 
-    What is only ever replaced as a whole file is linked. What dbt remembers of its project stays:
+    Files of rows are linked. What dbt remembers of its project stays:
     at the same path it need not read all of it again.
     """
     for name in (*_LINKED, *_COPIED, "quality"):
@@ -33,13 +33,19 @@ def copy_home(home: Path, to: Path) -> None:
     (to / "warehouse.duckdb.wal").unlink(missing_ok=True)
     for name in _LINKED:
         if (home / name).exists():
-            shutil.copytree(home / name, to / name, copy_function=os.link)
+            shutil.copytree(home / name, to / name, copy_function=_link)
     shutil.copytree(home / "event_log", to / "event_log")
     for name in _COPIED[1:]:
         (to / name).parent.mkdir(parents=True, exist_ok=True)
         (to / name).unlink(missing_ok=True)
         if (home / name).exists():
             shutil.copy2(home / name, to / name)
+
+
+def _link(source: str, to: str) -> None:
+    """Rows are only replaced as whole files; marks and locks are written in place."""
+    copy = os.link if source.endswith(".parquet") else shutil.copy2
+    copy(source, to)
 
 
 def copy_data(data: Path, to: Path) -> None:
