@@ -32,7 +32,6 @@ _A_DAY: Final = "interval '1 day'"
 
 GRAINS: Final = (
     _doubled("int_item_activity"),
-    _doubled("int_user_activity"),
     _rule(
         "int_item_days_grain",
         "int_item_days",

@@ -51,7 +51,7 @@ def test_a_fault_of_some_rows_sets_them_aside_and_the_marts_are_the_clean_days(t
     ("rule", "name"),
     [
         ("user_features.spend_cents_90d_max", "user_features_spend_cents_90d_max"),
-        ("int_user_activity_grain", "int_user_activity_grain"),
+        ("int_item_activity_grain", "int_item_activity_grain"),
     ],
 )
 def test_without_its_rule_a_fault_passes_unseen(tried, rule, name):
