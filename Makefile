@@ -47,6 +47,7 @@ bench: setup  ## Measure what benchmarks/ measures
 
 docs: setup  ## Write the pages that are made from code
 	$(BIN)/python -m docs.settings_page
+	$(BIN)/python -m docs.data_rules_page
 
 lock: setup  ## Compile the lock anew
 	@$(BIN)/uv pip compile --quiet --no-emit-find-links --no-emit-index-url $(foreach group,$(GROUPS),--group $(group)) pyproject.toml -o requirements.txt

@@ -54,6 +54,9 @@ class Settings(BaseSettings):
     )
     registry: str = Field("", description="Feast registry: empty for a file, or postgresql://…")
     warehouse: str = Field("duckdb", description="Where dbt builds: duckdb, or postgresql://…")
+    dbt_project: Path = Field(
+        REPOSITORY / "dbt", description="The dbt project; another one for a shop with own models."
+    )
     host: str = Field("127.0.0.1", description="Loopback unless asked otherwise.")
     serve_port: int = Field(3000, ge=1, le=65_535, description="Storefront and API.")
     serve_workers: int = Field(2, ge=1, le=64, description="Processes that answer requests.")

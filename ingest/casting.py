@@ -12,6 +12,7 @@ import polars as pl
 import pyarrow as pa
 
 from domain.errors import BadInputError
+from ingest.composed import composed, is_id
 
 _KINDS: Final = {
     pa.string(): pl.String(),
@@ -50,7 +51,8 @@ def _typed(raw: pl.DataFrame, field: pa.Field) -> pl.Expr:
     if held.is_nested() or held in _NO_VALUES:
         raise BadInputError(f"column '{field.name}' holds {held}, expected text, numbers or dates")
     if wanted == pl.String:
-        return _to_text(column, held)
+        text = _to_text(column, held)
+        return text if is_id(field.name) else text.map_batches(composed, return_dtype=pl.String)
     if wanted.is_numeric() and held.is_temporal():
         return pl.lit(None, dtype=wanted)
     if wanted.is_integer():

@@ -23,11 +23,17 @@ OWN: Final = {"_line": pl.Int64(), "_text": pl.String(), "_arrived": pl.Date()}
 
 @dataclass(frozen=True)
 class Raw:
-    """The raw rows of one table. ``notes`` are sentences for the receipt (a file left aside …)."""
+    """The raw rows of one table.
+
+    Attributes:
+        notes: Sentences for the receipt (a file left aside …).
+        delivered: Days that the source handed over by name, also where they have no rows.
+    """
 
     table: str
     rows: pl.DataFrame
     notes: tuple[str, ...] = ()
+    delivered: frozenset[date] = frozenset()
 
 
 class Connector(Protocol):

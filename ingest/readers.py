@@ -47,7 +47,28 @@ def read(path: Path) -> pl.DataFrame:
     }
     if path.suffix.lower() not in readers:
         raise BadInputError(f"{path}: expected one of {', '.join(SUFFIXES)}")
-    return readers[path.suffix.lower()](path)
+    rows = readers[path.suffix.lower()](path)
+    _require_whole(path, rows)
+    return rows
+
+
+def _require_whole(path: Path, rows: pl.DataFrame) -> None:
+    """Refuse a text file that ends within a record: what came after it is missing as well.
+
+    A log that somebody is writing ends so too; it is read by ``json_lines`` alone.
+    """
+    if path.suffix.lower() not in (".csv", ".jsonl", ".ndjson") or rows.is_empty():
+        return
+    with path.open("rb") as file:
+        file.seek(-1, io.SEEK_END)
+        if file.read(1) in b"\r\n":
+            return
+    last, unread = rows.sort("_line").select("_line", "_text").row(-1)
+    # A whole last line without its line end is what many programs write.
+    if unread is not None and (path.suffix.lower() == ".csv" or unread.startswith("{")):
+        raise BadInputError(
+            f"{path} is cut: it ends in the middle of record {last}: '{unread[:80]}'; get it again"
+        )
 
 
 def _csv(path: Path) -> pl.DataFrame:

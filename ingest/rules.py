@@ -18,6 +18,8 @@ import polars as pl
 import pyarrow as pa
 
 from domain.events import EventType
+from ingest.composed import is_decomposed, is_id
+from ingest.personal import holds
 
 LONGEST_TEXT: Final = 10_000
 """Characters. The longest real description is a few hundred; a query is a few dozen."""
@@ -25,6 +27,13 @@ LONGEST_TEXT: Final = 10_000
 CLOCK_SKEW: Final = timedelta(hours=1)
 OLDEST: Final = datetime(1990, 1, 1, tzinfo=UTC)
 RAW: Final = "raw:"
+FREE_TEXT: Final = {
+    "events": ("query_text",),
+    "items": ("title", "description"),
+    "transactions": ("description",),
+}
+"""What people type. Ids are not searched: whatever a shop's ids are made of, they must stay."""
+
 TIME_COLUMN: Final = {"events": "event_timestamp", "transactions": "invoiced_at"}
 ID_COLUMN: Final = {
     "events": "event_id",
@@ -167,6 +176,18 @@ def propensity_out_of_range(table: Table) -> pl.Expr:
     return (pl.col("propensity") <= 0) | (pl.col("propensity") > 1)
 
 
+def decomposed_id(table: Table) -> pl.Expr:
+    """An id is not in Unicode's composed form (NFC): it looks like another one and is not."""
+    ids = [name for name in table.columns(pa.string()) if is_id(name)]
+    return _any([pl.col(n).map_batches(is_decomposed, return_dtype=pl.Boolean) for n in ids])
+
+
+def personal_data(table: Table) -> pl.Expr:
+    """A free text holds an e-mail address or a card number; it is masked in the quarantine too."""
+    texts = FREE_TEXT.get(table.name, ())
+    return _any([pl.col(n).map_batches(holds, return_dtype=pl.Boolean) for n in texts])
+
+
 RULES: Final[tuple[Rule, ...]] = (
     unreadable_record,
     nul_byte,
@@ -182,6 +203,8 @@ RULES: Final[tuple[Rule, ...]] = (
     negative_price,
     position_below_one,
     propensity_out_of_range,
+    decomposed_id,
+    personal_data,
 )
 NAMES: Final = tuple(rule.__name__ for rule in RULES)
 

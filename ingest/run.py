@@ -7,8 +7,10 @@ tells differently: late rows, corrected ones, an id that moved to another day.
 What was landed never silently becomes less: a day that nobody asked for and that has fewer rows
 than when it was landed (a file that was rotated away, cut, or holds the late rows only) is refused.
 
-An explicit day that the source has no rows for is no error (a shop may be closed): it lands an
-empty file and a receipt of 0 rows, and the volume check decides. A history lands no such days.
+An explicit day without rows is no error (a shop may be closed); which answer it is stands in the
+receipt (``details.feed``), and the check decides. *Empty*: the source reaches over the day and has
+no rows of it, or named it; an empty file lands. *Missing*: the source ends before the day or begins
+after it; nothing lands, and what landed before stays. A history lands no such days.
 """
 
 import logging
@@ -39,6 +41,10 @@ logger = logging.getLogger(__name__)
 
 _MAIN: Final = frozenset(TIME_COLUMN)
 
+ARRIVED: Final = "arrived"
+EMPTY: Final = "empty"
+MISSING: Final = "missing"
+
 
 @dataclass(frozen=True)
 class Window:
@@ -65,6 +71,7 @@ class Tally:
     landed: dict[str, Landed] = field(default_factory=dict)
     reasons: Counter[str] = field(default_factory=Counter)
     notes: list[str] = field(default_factory=list)
+    feed: str = "history"
 
     def total(self, number: str) -> int:
         """A sum over all tables."""
@@ -124,9 +131,12 @@ def _land_shop(
     judged = judge(raw.rows, table=raw.table, schema=schema, now=now)
     known = ledger.entries(settings.lake, place.source, raw.table)
     days = _candidates(judged.rows_in(), known, window)
+    if raw.table in _MAIN and window.day:
+        tally.feed = _feed(judged.rows_in(), raw.delivered, window.day)
+        days -= {window.day} if tally.feed == MISSING else set()
     if raw.table not in _MAIN and window.day is None and not days:
         days = set(tally.landed[_main_table(tally)].days[:1])
-    always = frozenset({window.day} if window.day else ())
+    always = frozenset(days & {window.day})
     sifted = sift(judged, days)
     if raw.table in _MAIN:  # Users and items are what they are today: they may become fewer.
         require_no_less(sifted, place, known, asked=always)
@@ -162,6 +172,14 @@ def _candidates(
     if window.day is None:
         return {d for d in rows_in if d is None or window.until is None or d < window.until}
     return {window.day} | {d for d in rows_in if d is None or d in known}
+
+
+def _feed(rows_in: Mapping[date | None, int], delivered: frozenset[date], day: date) -> str:
+    """Whether the source handed the day over, and whether it had rows."""
+    if rows_in.get(day):
+        return ARRIVED
+    reach = [known for known in rows_in if known] + sorted(delivered)
+    return EMPTY if reach and min(reach) <= day <= max(reach) else MISSING
 
 
 def _dated(raw: Raw, window: Window, tally: Tally) -> Raw:
@@ -229,6 +247,7 @@ def _receipt(tally: Tally, window: Window, settings: Settings, *, seconds: float
         artifacts=tuple(str(settings.lake / name.replace(".", "/")) for name in tally.landed),
         details={
             "source": settings.source.value,
+            "feed": tally.feed,
             "first_date": main.days[0] if main.days else None,
             "last_date": main.days[-1] if main.days else None,
             "days": {name: len(one.days) for name, one in tally.landed.items()},

@@ -6,10 +6,13 @@ there are, computed from the days before:
 
 * ``<measure>_to_usual``: over the median of the last ten days that had rows (at least five);
 * ``<measure>_to_last``: over the last day that had rows;
-* ``<measure>_change``: minus the median of the last ten days that had rows (for shares).
+* ``<measure>_change``: minus the median of the last ten days that had rows (for shares);
+* ``row_count_surprise``: how unusual the day's volume is, in spreads of the shop's own days.
 
 They are unknown, and not judged, where there are too few days to compare with.
 """
+
+from collections.abc import Sequence
 
 from great_expectations.expectations.core.expect_column_values_to_be_between import (
     ExpectColumnValuesToBeBetween,
@@ -20,12 +23,28 @@ from great_expectations.expectations.core.expect_table_row_count_to_be_between i
 from great_expectations.expectations.expectation import Expectation
 
 ROW_COUNT = "row_count"
-DERIVED = ("_to_usual", "_to_last", "_change")
+DERIVED = ("_to_usual", "_to_last", "_change", "_surprise")
 
 
 def between(column: str, low: float | None, high: float | None, *, why: str) -> Expectation:
     """A day's measure is in [low, high]; None: unbounded. An unknown measure is not judged."""
     return ExpectColumnValuesToBeBetween(column=column, min_value=low, max_value=high, notes=why)
+
+
+def filled_shares(columns: Sequence[str]) -> dict[str, str]:
+    """Measures: the share of a day's rows in which each column is filled."""
+    return {f"{name}_filled_share": f"avg(CAST({name} IS NOT NULL AS INT))" for name in columns}
+
+
+def still_filled(columns: Sequence[str], *, since: str = "_to_usual") -> list[Expectation]:
+    """Each column is filled at least a fifth as often as before: else it was renamed or lost.
+
+    A column nobody requires goes missing in silence; every value of it is then simply null.
+    """
+    return [
+        between(f"{name}_filled_share{since}", 0.2, None, why=f"{name} was lost, or renamed")
+        for name in columns
+    ]
 
 
 def rows_are_there() -> list[Expectation]:

@@ -32,6 +32,8 @@ class Break:
 
     Attributes:
         days: The days that broke it; empty where no day was looked at.
+        suite: The suite that asks it.
+        is_low: Every broken value is below the bound, none above.
     """
 
     table: str
@@ -41,6 +43,13 @@ class Break:
     got: str
     why: str
     days: tuple[str, ...]
+    suite: str = ""
+    is_low: bool = False
+
+    @property
+    def rule(self) -> str:
+        """The expectation's name: suite and measure."""
+        return f"{self.suite}.{self.column or 'days'}"
 
     def __str__(self) -> str:
         """One sentence: what, where, expected, got."""
@@ -95,7 +104,7 @@ class Expectations:
         )
         _require_judged(table.name, asked=len(table.expectations), result=result)
         self._forget_old(name)
-        return _breaks(table.name, result)
+        return _breaks(table, result)
 
     def draw(self) -> Path:
         """Draw the results found since the last time; returns the docs' first page."""
@@ -133,12 +142,12 @@ def _share(expectation: Expectation, mostly: float) -> Expectation:
     return expectation.copy(update=update)
 
 
-def _breaks(table: str, result: ExpectationSuiteValidationResult) -> list[Break]:
+def _breaks(table: Table, result: ExpectationSuiteValidationResult) -> list[Break]:
     found = [_break(table, one) for one in result.results]
     return [broken for broken in found if broken is not None]
 
 
-def _break(table: str, one: Any) -> Break | None:
+def _break(table: Table, one: Any) -> Break | None:
     """The break of one result, or None; a value out of bounds is one even if a few may be."""
     config, result = one.expectation_config, one.result
     values: Sequence[object] = result.get("unexpected_list") or []
@@ -148,13 +157,21 @@ def _break(table: str, one: Any) -> Break | None:
     observed = values or [result.get("observed_value", one.exception_info)]
     kwargs = config.kwargs
     return Break(
-        table=table,
+        table=table.name,
+        suite=table.suite,
         expectation=config.type,
         column=kwargs.get("column", ""),
         expected=f"{_bound(kwargs.get('min_value'))} … {_bound(kwargs.get('max_value'))}",
         got=", ".join(_bound(value) for value in observed[:5]),
         why=str(config.notes or ""),
         days=tuple(str(row["event_date"]) for row in rows),
+        is_low=_is_low(observed, kwargs.get("min_value")),
+    )
+
+
+def _is_low(values: Sequence[object], low: object) -> bool:
+    return isinstance(low, (int, float)) and all(
+        isinstance(value, (int, float)) and value < low for value in values
     )
 
 

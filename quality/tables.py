@@ -12,6 +12,16 @@ from domain.events import Source
 from domain.schemas import LANDED
 from domain.settings import Settings
 
+SUITES: Final = (
+    "events",
+    "items",
+    "users",
+    "transactions",
+    "judged_events",
+    *FEATURE_TABLES,
+    RETRIEVAL_EXAMPLES,
+    RANKING_EXAMPLES,
+)
 _EXAMPLES: Final = (RETRIEVAL_EXAMPLES, RANKING_EXAMPLES)
 _SNAPSHOTS: Final = frozenset({"users", "items"})
 _MARTS: Final = ("events", *FEATURE_TABLES, *_EXAMPLES)
@@ -25,42 +35,74 @@ class Table:
         name: As it is asked for: ``simulated.events``, ``user_features``.
         suite: The module of ``quality.suites`` that judges it.
         folder: Holds ``event_date=D/part.parquet``.
+        beside: More such folders, whose rows are the table's too.
         may_be_empty: A day without rows is an ordinary day: nobody came to the storefront.
+        is_optional: A shop may never state any row of it.
         is_snapshot: Only days on which something changed need one.
+        left_out: Measures whose expectation is not asked for: only to prove that each is needed.
     """
 
     name: str
     suite: str
     folder: Path
+    beside: tuple[Path, ...] = ()
     may_be_empty: bool = False
+    is_optional: bool = False
     is_snapshot: bool = False
+    left_out: frozenset[str] = frozenset()
+
+    @property
+    def is_landed(self) -> bool:
+        """Whether a source hands it over; else dbt makes it."""
+        return "." in self.name
+
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """Where the table's rows are."""
+        return (self.folder, *self.beside)
 
     @property
     def measures(self) -> Mapping[str, str]:
         """Measure → SQL aggregate over one day's rows."""
-        return self._module.MEASURES  # type: ignore[no-any-return]
+        return suite(self.suite).MEASURES  # type: ignore[no-any-return]
+
+    @property
+    def compared(self) -> Sequence[str]:
+        """Columns of which the day before is known: ``is_new_<column>`` in the measures' SQL."""
+        return getattr(suite(self.suite), "COMPARED", ())
 
     @property
     def expectations(self) -> Sequence[Any]:
         """The suite's Great Expectations objects."""
-        return self._module.EXPECTATIONS  # type: ignore[no-any-return]
+        wanted: Sequence[Any] = suite(self.suite).EXPECTATIONS
+        return [one for one in wanted if measure_of(one) not in self.left_out]
 
     @property
     def why(self) -> str:
         """The suite's docstring."""
-        return self._module.__doc__ or ""
+        return suite(self.suite).__doc__ or ""
 
-    @property
-    def _module(self) -> Any:
-        name = f"quality.suites.{self.suite}"
-        try:
-            return importlib.import_module(name)
-        except ModuleNotFoundError as error:
-            if error.name != name:
-                raise
-            raise DataQualityError(
-                f"{self.name} has no suite {name.replace('.', '/')}.py: nothing judges it"
-            ) from error
+
+def suite(name: str) -> Any:
+    """The module of ``quality.suites`` of that name.
+
+    Raises:
+        DataQualityError: If there is none: then nothing judges the table.
+    """
+    module = f"quality.suites.{name}"
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name != module:
+            raise
+        raise DataQualityError(
+            f"{name} has no suite {module.replace('.', '/')}.py: nothing judges it"
+        ) from error
+
+
+def measure_of(expectation: Any) -> str:
+    """What an expectation is about: a measure, or ``days`` for "was any day looked at?"."""
+    return str(getattr(expectation, "column", "days"))
 
 
 def resolve(names: Sequence[str], settings: Settings) -> list[Table]:
@@ -78,7 +120,9 @@ def resolve(names: Sequence[str], settings: Settings) -> list[Table]:
 def _resolve_one(name: str, settings: Settings) -> list[Table]:
     groups = {
         "landed": _landed(settings),
-        "features": [_mart(settings, table) for table in FEATURE_TABLES],
+        # With the events they are made of: what was refused row by row was not seen by the lake's
+        # checks, and features of few rows look like those of a quiet day.
+        "features": [_mart(settings, table) for table in ("events", *FEATURE_TABLES)],
         "examples": [_mart(settings, table) for table in _EXAMPLES],
     }
     if name in groups:
@@ -109,11 +153,15 @@ def _landed_table(settings: Settings, source: str, table: str) -> Table:
         table,
         settings.lake / source / table,
         may_be_empty=source == Source.STOREFRONT,
+        is_optional=table == "users",
         is_snapshot=table in _SNAPSHOTS,
     )
 
 
 def _mart(settings: Settings, table: str) -> Table:
+    if table == "events":
+        rejected = settings.marts / "rejected_events"
+        return Table(table, "judged_events", settings.marts / table, beside=(rejected,))
     return Table(table, table, settings.marts / table)
 
 

@@ -38,6 +38,8 @@ WORDS_OF_A_SHOP = (
     "dbt/models/staging/",
     "domain/schemas.py",  # the landed tables' columns, as the shop names them
     "quality/suites/transactions.py",
+    "quality/mutations/invoices.py",  # spoils a shop's rows as they come
+    "stack/mutate/good_day.py",  # makes up such rows
 )
 
 

@@ -14,11 +14,9 @@ from typing import Any, Final
 from domain.errors import DataQualityError
 from domain.events import INTERACTION_WEIGHTS, SESSION_GAP, EventType
 from domain.schemas import BOUGHT_HALF_LIFE_DAYS, BOUGHT_LENGTH, HISTORY_LENGTH
-from domain.settings import REPOSITORY, Settings
+from domain.settings import Settings
 from warehouse.lake import write_types
 from warehouse.plan import Plan
-
-PROJECT: Final = REPOSITORY / "dbt"
 
 # Clicks, views and searches of one user. Nobody reads 30 pages in a minute; whoever exceeds either
 # is refused for the day (reason: bot).
@@ -55,8 +53,8 @@ def environment(settings: Settings) -> dict[str, str]:
         server = dbt_connection(settings)
     return {
         **server,
-        "DBT_PROJECT_DIR": str(PROJECT),
-        "DBT_PROFILES_DIR": str(PROJECT),
+        "DBT_PROJECT_DIR": str(settings.dbt_project),
+        "DBT_PROFILES_DIR": str(settings.dbt_project),
         "DBT_TARGET_PATH": str(settings.cache / "dbt" / "target"),
         "DBT_LOG_PATH": str(settings.cache / "dbt" / "logs"),
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
@@ -130,8 +128,10 @@ def _invoke(settings: Settings, arguments: list[str], *, on_event: Callable[[Any
     failures = [result for result in results if result.status in {"error", "fail"}]
     if failures or not outcome.success:
         told = "; ".join(f"{failure.node.name}: {failure.message}" for failure in failures)
+        failed = f"{len(failures)} of {len(results)} models and tests failed"
         raise DataQualityError(
-            f"dbt {arguments[0]}: {len(failures)} of {len(results)} models and tests failed: {told}"
+            f"dbt {arguments[0]}: {failed}: {told}",
+            rules=[failure.node.name for failure in failures],
         )
     return results
 

@@ -4,10 +4,14 @@ CSV, JSON lines (``.jsonl``, ``.ndjson``), JSON or Parquet; the columns are thos
 ``domain.schemas.LANDED_EVENTS``, ``LANDED_ITEMS`` and ``LANDED_USERS``. A table may be several
 files (``events.csv``, ``events_2026_02.csv``) or a folder of files (``events/*.parquet``).
 
+A day in a file's name (``events_2026-02-01.csv``) says that this day was handed over, so
+that an empty one is told from one that never came.
+
 Items and users are one snapshot each: the file as it is. A history lands it on its first day (so
 that it holds for all days), a single day lands it on that day.
 """
 
+import re
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -24,6 +28,7 @@ _REQUIRED: Final = {
     "items": ("item_id", "title"),
     "users": ("user_id",),
 }
+_DAY: Final = re.compile(r"(?<!\d)(\d{4})[-_]?(\d{2})[-_]?(\d{2})(?!\d)")
 _OPTIONAL: Final = ("users",)
 _FORMS: Final = (".csv", ".jsonl", ".ndjson", ".json", ".parquet")
 
@@ -71,8 +76,9 @@ def _is_part(file: Path, table: str) -> bool:
 
 def _table(table: str, files: list[Path]) -> Raw:
     schema = LANDED["files"][table]
-    frames, notes = [], []
+    frames, notes, delivered = [], [], set()
     for file in files:
+        delivered |= _named_day(file)
         rows = readers.read(file)
         ignored = columns.require(rows, file, required=_REQUIRED[table], known=schema.names)
         if ignored:
@@ -80,4 +86,13 @@ def _table(table: str, files: list[Path]) -> Raw:
         frames.append(with_own_columns(rows, schema))
     if not frames:
         return Raw(table, empty(schema), (f"no {table} file: {table} are known by their id only",))
-    return Raw(table, together(frames), tuple(notes))
+    return Raw(table, together(frames), tuple(notes), frozenset(delivered))
+
+
+def _named_day(file: Path) -> set[date]:
+    """The day in a file's name: such a file says that this day was handed over, rows or not."""
+    found = _DAY.search(file.stem)
+    try:
+        return {date(*map(int, found.groups()))} if found else set()
+    except ValueError:
+        return set()

@@ -5,19 +5,18 @@ on a closed day only those remain whose events left a window. Bounds were set on
 Online Retail (735 days) and the simulated shop.
 
 * Volume 0.02 … 20 of the usual: a closed day after a busy week is small but not nothing.
-* Freshness: no value is from after the row's own moment (a leak).
 * Ranges: far above any real count, below what only a runaway join makes.
-* Drift: the mean of purchases in 30 days against the usual.
+* Drift: the mean logarithm of purchases in 90 days against the usual (real: 0.72 … 1.25); a mean
+  would only repeat its largest value.
 """
 
 from quality.expect import between, rows_are_there
 
 MEASURES = {
-    "hours_ahead_max": "max(epoch(last_interaction_timestamp) - epoch(event_timestamp)) / 3600",
     "purchase_count_90d_min": "min(purchase_count_90d)",
     "purchase_count_90d_max": "max(purchase_count_90d)",
     "click_count_30d_max": "max(click_count_30d)",
-    "purchase_count_90d_mean": "avg(purchase_count_90d)",
+    "purchase_count_90d_level": "avg(ln(1 + greatest(purchase_count_90d, 0)))",
     "spend_cents_90d_max": "max(spend_cents_90d)",
     "price_mean_90d_min": "min(price_mean_90d)",
     "price_mean_90d_max": "max(price_mean_90d)",
@@ -26,11 +25,10 @@ MEASURES = {
 EXPECTATIONS = [
     *rows_are_there(),
     between("row_count_to_usual", 0.02, 20, why="a lost or doubled day"),
-    between("hours_ahead_max", None, 0, why="a feature from after its own moment"),
     between("purchase_count_90d_min", 0, None, why="a count"),
     between("purchase_count_90d_max", 0, 100_000, why="a join that multiplied rows"),
     between("click_count_30d_max", 0, 100_000, why="a join that multiplied rows, or a robot"),
-    between("purchase_count_90d_mean_to_usual", 0.05, 20, why="a window that lost or doubled days"),
+    between("purchase_count_90d_level_to_usual", 0.2, 5, why="a window that lost or doubled days"),
     between("spend_cents_90d_max", 0, 10_000_000_000, why="cents counted twice over"),
     between("price_mean_90d_min", 0, None, why="no unit costs less than nothing"),
     between("price_mean_90d_max", 0, 10_000_000, why="above any real unit price"),

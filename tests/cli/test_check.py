@@ -57,11 +57,28 @@ def test_a_bad_day_is_a_refusal(home):
         land(home, FIRST + timedelta(days=n), rows=5 if n < 6 else 50)
     result = check("landed", "--day", "2026-01-07")
     assert isinstance(result.exception, DataQualityError)
-    assert "row_count_to_usual" in str(result.exception)
+    assert "row_count_surprise" in str(result.exception)
 
 
 def test_a_day_and_all_days_exclude_each_other():
     assert isinstance(check("landed", "--all", "--day", "2026-01-07").exception, BadInputError)
+
+
+def test_the_faults_are_listed_with_who_must_notice_them():
+    listed = check("--list").stdout.splitlines()
+    assert any(
+        line.split()[:3] == ["null_user_ids", "quarantined", "missing_value"] for line in listed
+    )
+    described = {one["name"]: one for one in json.loads(check("--list", "--json").stdout)}
+    assert described["missing_feed"]["answer"] == "stopped"
+    assert len(described) == len(listed)
+
+
+def test_a_fault_that_does_not_exist_and_no_table_at_all_are_wrong_usage():
+    assert isinstance(check("--mutate", "gremlins").exception, BadInputError)
+    assert isinstance(check("--mutate", "bot", "--ablate").exception, BadInputError)
+    assert isinstance(check().exception, BadInputError)
+    assert isinstance(check("landed", "--json").exception, BadInputError)
 
 
 def test_the_command_explains_itself():

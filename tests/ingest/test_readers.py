@@ -121,3 +121,22 @@ def test_no_row_is_lost_where_one_batch_ends(tmp_path, monkeypatch, name, rows):
     frame.write_excel(tmp_path / "a.xlsx", autofit=False)
     frame.write_ndjson(tmp_path / "a.jsonl")
     assert read(tmp_path / name)["item_id"].to_list() == frame["item_id"].to_list()
+
+
+@pytest.mark.parametrize(
+    ("name", "whole", "cut"),
+    [
+        ("a.csv", "a,b\n1,2\n3,4\n", 9),
+        ("a.jsonl", '{"a": 1}\n{"a": 2}\n', 14),
+        ("a.ndjson", '{"a": 1}\n{"a": 2}\n', 10),
+    ],
+)
+def test_a_file_that_ends_within_a_record_is_cut_and_refused(tmp_path, name, whole, cut):
+    path = tmp_path / name
+    path.write_text(whole)
+    assert read(path).height == 2
+    path.write_text(whole.rstrip("\n"))
+    assert read(path).height == 2, "a last line without its end is whole"
+    path.write_text(whole[:cut])
+    with pytest.raises(BadInputError, match="is cut: it ends in the middle of record"):
+        read(path)

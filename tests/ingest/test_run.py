@@ -104,6 +104,30 @@ def test_a_day_the_source_has_no_rows_for_lands_empty_and_the_clock_moves_on(
     assert read_last_date(lake) == date(2011, 2, 4)
 
 
+def test_an_empty_day_and_a_missing_feed_are_told_apart(land, lake, shop, events, write_csv):
+    folder = shop(events[:2])
+    land("files", folder, until=DAYS[2])
+    missing = land("files", folder, day=DAYS[2])
+    assert missing.details["feed"] == "missing"
+    assert not (lake / "files/events/event_date=2026-01-03").exists()
+    names = ",".join(events[0]) + "\n"
+    (folder / "events_2026-01-03.csv").write_text(names)
+    empty = land("files", folder, day=DAYS[2])
+    assert empty.details["feed"] == "empty"
+    assert pq.read_metadata(lake / "files/events/event_date=2026-01-03/part.parquet").num_rows == 0
+    write_csv(folder / "events_2026-01-03.csv", events[2:])
+    assert land("files", folder, day=DAYS[2]).details["feed"] == "arrived"
+
+
+def test_a_source_that_no_longer_reaches_a_day_does_not_empty_it(land, lake, shop, events):
+    land("files", shop(events))
+    file = lake / "files/events/event_date=2026-01-01/part.parquet"
+    before = file.read_bytes()
+    late = land("files", shop(events[1:]), day=DAYS[0])
+    assert late.details["feed"] == "missing"
+    assert file.read_bytes() == before
+
+
 def test_a_history_lands_no_folder_for_days_without_trading(land, lake, tiny):
     land("online_retail", tiny)
     folders = sorted(f.name for f in (lake / "online_retail/transactions").iterdir())

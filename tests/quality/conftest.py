@@ -23,17 +23,22 @@ DAY = FIRST + timedelta(days=13)
 """The judged day; the thirteen before it are good."""
 
 
-def _at(day: date, hour: int) -> datetime:
-    return datetime.combine(day, time(hour), tzinfo=UTC)
+def _at(day: date, hour: int, minute: int = 0) -> datetime:
+    return datetime.combine(day, time(hour, minute), tzinfo=UTC)
 
 
 def _event(day: date, n: int) -> dict:
     return {
         "event_id": f"{day}-{n}",
         "event_type": "purchase",
-        "event_timestamp": _at(day, 12 + n),
+        "event_timestamp": _at(day, 18, n),
         "user_id": f"u{n}",
         "item_id": "i1",
+        "session_id": f"s{n}",
+        "request_id": f"r{n}",
+        "surface": "search",
+        "position": 1,
+        "query_text": "mug",
         "quantity": 1,
         "unit_price_cents": 250,
         "propensity": 0.5,
@@ -46,9 +51,11 @@ def _transaction(day: date, n: int) -> dict:
         "invoice_no": f"{day}-{n}",
         "stock_code": "A",
         "quantity": 2,
-        "invoiced_at": _at(day, 12 + n),
+        "description": "A red mug",
+        "invoiced_at": _at(day, 18, n),
         "unit_price": 2.5,
         "customer_id": f"u{n}",
+        "country": "France",
     }
 
 
@@ -78,8 +85,23 @@ def _item_features(day: date, n: int) -> dict:
 GOOD: dict[str, Callable[[date, int], dict]] = {
     "events": _event,
     "transactions": _transaction,
-    "users": lambda day, n: {"user_id": f"u{n}", "country": "FR", "signup_date": FIRST},
-    "items": lambda day, n: {"item_id": f"i{n}", "title": "A red mug", "price_cents": 250},
+    "users": lambda day, n: {
+        "user_id": f"u{n}",
+        "segment": "new",
+        "country": "FR",
+        "signup_date": FIRST,
+    },
+    "items": lambda day, n: {
+        "item_id": f"i{n}",
+        "title": "A red mug",
+        "description": "It is red.",
+        "category": "mugs",
+        "brand": "Rood",
+        "price_cents": 250,
+        "image_url": "red.jpg",
+        "available_from_date": FIRST,
+    },
+    "judged_events": lambda day, n: _event(day, n) | {"source": "simulated"},
     "user_features": _user_features,
     "item_features": _item_features,
     "user_history": lambda day, n: {
@@ -102,15 +124,17 @@ GOOD: dict[str, Callable[[date, int], dict]] = {
         "propensity": 0.5,
     },
 }
+REJECTED = pa.schema([("event_date", pa.date32()), ("reason", pa.string())])
 NAMES = {
     "events": "simulated.events",
     "transactions": "online_retail.transactions",
     "users": "simulated.users",
     "items": "simulated.items",
+    "judged_events": "events",
 }
 
 
-def good_day(suite: str, day: date, rows: int = 10) -> list[dict]:
+def good_day(suite: str, day: date, rows: int = 24) -> list[dict]:
     return [GOOD[suite](day, n) for n in range(rows)]
 
 
@@ -120,11 +144,22 @@ def _schema(name: str) -> pa.Schema:
 
 
 def write_day(table: Table, day: date, rows: list[dict]) -> None:
-    """Land or publish one day; columns that a row does not name are null."""
+    """Land or publish one day; columns that a row does not name are null.
+
+    A row with a reason stands among the rejected ones.
+    """
+    if table.beside:
+        rejected = [row for row in rows if row.get("reason")]
+        _write(table.beside[0], day, rejected, REJECTED)
+        rows = [row for row in rows if not row.get("reason")]
+    _write(table.folder, day, rows, _schema(table.name))
+
+
+def _write(root: Path, day: date, rows: list[dict], of: pa.Schema) -> None:
     end = datetime.combine(day, time.max, tzinfo=UTC)
-    schema = pa.schema([field.with_nullable(True) for field in _schema(table.name)])
+    schema = pa.schema([field.with_nullable(True) for field in of])
     dated = [{"event_date": day, "event_timestamp": end, **row} for row in rows]
-    folder = table.folder / f"event_date={day}"
+    folder = root / f"event_date={day}"
     folder.mkdir(parents=True, exist_ok=True)
     pq.write_table(pa.Table.from_pylist(dated, schema=schema), folder / "part.parquet")
 

@@ -20,7 +20,7 @@ class Suite:
 
     def __init__(self, table, *expectations):
         self._table, self.expectations, self.name = table, expectations, table.name
-        self.why = "a suite of a test"
+        self.why, self.suite = "a suite of a test", "test"
 
 
 def judge(table, *expectations, home):

@@ -9,13 +9,12 @@ with
 {% endset %}
 
 landed as (
-    select {{ columns }}, reason from {{ ref('int_online_retail__events') }}
-    union all
-    select {{ columns }}, null from {{ ref('stg_simulated__events') }}
-    union all
-    select {{ columns }}, null from {{ ref('stg_files__events') }}
-    union all
-    select {{ columns }}, null from {{ ref('stg_storefront__events') }}
+    select
+        arrived.*,
+        repeated.event_id is not null as is_repeated
+    from {{ ref('int_arrived_events') }} as arrived
+    left join {{ ref('int_repeated_events') }} as repeated
+        on arrived.source = repeated.source and arrived.event_id = repeated.event_id
 ),
 
 minutes as (
@@ -25,7 +24,7 @@ minutes as (
         date_trunc('minute', event_timestamp) as minute,
         count(*) as action_count
     from landed
-    where event_type in ('click', 'view', 'search')
+    where event_type in ('click', 'view', 'search') and not is_repeated
     group by user_id, event_date, minute
 ),
 
@@ -57,6 +56,7 @@ judged as (
                 from bots
                 where bots.user_id = landed.user_id and bots.event_date = landed.event_date
             ) then 'bot'
+            when is_repeated then 'repeated'
             -- A shop that never stated its items (online_retail) has no unknown ones.
             when
                 item_id is not null

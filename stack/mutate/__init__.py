@@ -1,0 +1,1 @@
+"""``vitrine check --mutate``: good days, spoiled one at a time, on the ordinary path."""
