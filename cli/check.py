@@ -26,6 +26,12 @@ def check(
         bool,
         typer.Option("--all", help="Judge every day at once; up to 1 % odd days are only listed."),
     ] = False,
+    accept: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WHY", help="With --day: it was looked at and is right. It passes from now on."
+        ),
+    ] = None,
     mutate: Annotated[
         str | None,
         typer.Option(help="Spoil a copy of a good day by this fault (or: all); who notices it?"),
@@ -47,6 +53,7 @@ def check(
     every rule stands in docs/data-rules.md. With --mutate no data of the shop is read: a small
     shop is simulated, and a fault is planted in a copy of its last day.
     """
+    from domain import accepted_days
     from domain.clock import parse_day
     from domain.errors import BadInputError
     from domain.progress import Progress
@@ -57,6 +64,8 @@ def check(
         raise BadInputError("say which tables: landed, features, examples, or one by name")
     if ablate or as_json:
         raise BadInputError("--ablate and --json need --mutate")
+    if accept is not None and not (day and accept.strip()):
+        raise BadInputError("--accept needs a --day, and a reason that others will understand")
     if day and whole:
         raise BadInputError("--day and --all exclude each other")
     from quality.check import check_day, check_history
@@ -66,6 +75,8 @@ def check(
     if whole:
         return finish(check_history(tables, shop, progress=progress), of=shop)
     until = parse_day(day) if day else None
+    if until and accept:
+        accepted_days.accept(shop.lake, {until: accept.strip()})
     return finish(check_day(tables, until, shop, progress=progress), of=shop)
 
 

@@ -37,7 +37,10 @@ class Raw:
 
 
 class Connector(Protocol):
-    """One source of rows. Reads only; knows nothing of the lake."""
+    """One source of rows. Reads only; knows nothing of the lake.
+
+    ``known_days`` (a connector may leave it out): days that are odd and right, and why.
+    """
 
     source: Source
 

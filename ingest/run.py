@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Final
 
+from domain import accepted_days
 from domain.clock import read_last_date, write_last_date
 from domain.errors import BadInputError
 from domain.events import SHOP_SOURCES
@@ -110,6 +111,8 @@ def ingest(
         shop_days = tally.landed[_main_table(tally)].days
         if shop_days:
             write_last_date(settings.lake, shop_days[-1])
+        known: Mapping[date, str] = getattr(connector, "known_days", {})
+        accepted_days.accept(settings.lake, {d: known[d] for d in shop_days if d in known})
         _land_storefront(shop_days, tally, settings, now=now, progress=say)
     return _receipt(tally, window, settings, seconds=watch.seconds)
 
@@ -125,6 +128,10 @@ def _land_shop(
     progress: Progress,
 ) -> None:
     place = Place(settings.lake, connector.source.value, raw.table)
+    if raw.table not in _MAIN and raw.rows.is_empty():
+        # The shop has no such table (users are known by their ids): not a day without rows of it.
+        tally.notes.extend(raw.notes)
+        return
     if raw.table not in _MAIN:
         raw = _dated(raw, window, tally)
     schema = LANDED[place.source][raw.table]

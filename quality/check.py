@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Sequence
 from datetime import date
 from typing import Final
 
+from domain import accepted_days
 from domain.clock import read_last_date
 from domain.errors import (
     BadInputError,
@@ -41,7 +42,7 @@ TOO_LITTLE: Final = frozenset(
 
 ODD_SHARE: Final = 0.01
 """A history passes if at most this share of its days is odd: the shop lived through them, and they
-are listed. One day by itself is never let through."""
+are listed. One day by itself is let through only if somebody accepted it, and said why."""
 
 
 def check_day(
@@ -56,7 +57,8 @@ def check_day(
         progress: Called once a table.
 
     Raises:
-        MissingFeedError: If nothing of the day is there.
+        MissingFeedError: If nothing of the day is there. (This and the next three not for a day
+            that was accepted, ``domain.accepted_days``: its breaks are in the receipt.)
         EmptyDayError: If the day is there without rows.
         PartialFeedError: If all that is wrong with it is that too little of it is there.
         DataQualityError: Naming table, day, expectation, column, expected and got of every break.
@@ -87,8 +89,13 @@ def judge_day(
         progress(table.name, _told(rows[table.name], 1, len(broken)))
         breaks += broken
     docs = str(expectations.draw())
-    _refuse(breaks, docs, kind=_kind(tables, asked, breaks))
-    return _receipt(f"{key}-{asked}", rows, docs, watch)
+    why = accepted_days.read(settings.lake).get(asked)
+    if why is None:
+        _refuse(breaks, docs, kind=_kind(tables, asked, breaks))
+    odd = {f"accepted: {why}": [str(one) for one in breaks]} if breaks else {}
+    for one in breaks:
+        logger.warning("%s; accepted: %s", one, why)
+    return _receipt(f"{key}-{asked}", rows, docs, watch, odd=odd)
 
 
 def check_history(

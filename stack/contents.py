@@ -111,16 +111,16 @@ def _read_by_feast(settings: Settings) -> Iterator[Break]:
                 continue
             view = store.get_feature_view(name)
             columns = [feature.name for feature in view.features]
-            job = store._get_provider().offline_store.pull_all_from_table_or_query(
-                config=store.config,
-                data_source=view.batch_source,
-                join_key_columns=[key],
-                feature_name_columns=columns,
-                timestamp_field="event_timestamp",
-                start_date=datetime(1970, 1, 1, tzinfo=UTC),
-                end_date=datetime(9999, 1, 1, tzinfo=UTC),
-            )
             with quiet():
+                job = store._get_provider().offline_store.pull_all_from_table_or_query(
+                    config=store.config,
+                    data_source=view.batch_source,
+                    join_key_columns=[key],
+                    feature_name_columns=columns,
+                    timestamp_field="event_timestamp",
+                    start_date=datetime(1970, 1, 1, tzinfo=UTC),
+                    end_date=datetime(9999, 1, 1, tzinfo=UTC),
+                )
                 read = job.to_arrow()
             schema = pa.schema(
                 [MARTS[name].field(column) for column in (key, "event_timestamp", *columns)]

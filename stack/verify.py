@@ -212,8 +212,12 @@ def _online(settings: Settings) -> Hop:
 def _changed(settings: Settings, view: str, newest: date) -> list[date]:
     """The published days that are not materialized as they are now."""
     from features.partitions import materialized, signatures
+    from features.reading import online_store
+    from features.store import open_store
 
-    known, found = materialized(settings, view), signatures(settings, view)
+    store = open_store(settings)
+    made = online_store(store).generation(store.config, store.get_feature_view(view))
+    known, found = materialized(settings, view, generation=made), signatures(settings, view)
     days = {*known, *found}
     return [date.fromisoformat(day) for day in sorted(days) if known.get(day) != found.get(day)]
 
@@ -230,13 +234,11 @@ def _latest(settings: Settings, view: str, key: str, newest: date) -> pa.Table:
 
 
 def _differences(view: str, key: str, latest: pa.Table, held: pa.Table) -> Iterator[Break]:
-    """Values that the online store does not hold as published. It keeps whole seconds."""
+    """Values that the online store does not hold as published."""
     wanted, got = pl.DataFrame(latest), pl.DataFrame(held)
     columns = [name for name in wanted.columns if name in got.columns and name != key]
     for name in columns:
         due = wanted[name].cast(got.schema[name])
-        if isinstance(due.dtype, pl.Datetime):
-            due = due.dt.truncate("1s")
         differs = due.ne_missing(got[name])
         if differs.any():
             entity = wanted.filter(differs)[key][0]

@@ -7,9 +7,10 @@ zone and are taken as UTC. What is dirt *of that shop* lands as it is.
 Source: https://archive.ics.uci.edu/dataset/502/online+retail+ii
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import date
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 import polars as pl
@@ -42,6 +43,9 @@ class OnlineRetail:
     """The files at ``path``: one file, or a folder of them."""
 
     source = Source.ONLINE_RETAIL
+    known_days: Mapping[date, str] = MappingProxyType(
+        {date(2011, 12, 9): "the published file ends at 12:50 of its last day"}
+    )
 
     def __init__(self, path: Path) -> None:
         self._path = path

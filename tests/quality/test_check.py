@@ -3,6 +3,7 @@ from datetime import date, timedelta
 
 import pytest
 
+from domain import accepted_days
 from domain.clock import write_last_date
 from domain.errors import (
     BadInputError,
@@ -37,6 +38,19 @@ def test_a_refused_day_is_named_with_table_expectation_column_expected_and_got(t
         check_day(["simulated.events"], DAY, Settings())
     for word in ("simulated.events 2026-01-14", "price_cents_min", "0 … any", "got -7", "between"):
         assert word in str(refusal.value)
+
+
+def test_an_accepted_day_moves_on_and_says_why(table_of, home):
+    lake = Settings().lake
+    write_day(table_of("events"), DAY, [])
+    with pytest.raises(DataQualityError):
+        check_day(["simulated.events"], DAY, Settings())
+    accepted_days.accept(lake, {DAY: "the shop was painted"})
+    accepted_days.accept(lake, {DAY + timedelta(days=1): "another day"})
+    receipt = check_day(["simulated.events"], DAY, Settings())
+    (why, breaks), *more = receipt.details["odd_days"].items()
+    assert (why, more) == ("accepted: the shop was painted", [])
+    assert any("row_count" in one for one in breaks)
 
 
 def test_docs_are_drawn_for_refused_days_too(table_of, home):
