@@ -97,6 +97,7 @@ def _go(mutation: Mutation, good: GoodDays, day: Day) -> None:
         day.land()
     if mutation.where is Where.LAKE:
         _change(mutation, planting.landed(settings.lake, mutation.shop, mutation.table, DAY))
+        planting.agree(settings.lake, mutation.shop, mutation.table, DAY)
     if mutation.where in (Where.SOURCE, Where.LAKE):
         day.check("landed")
     if mutation.where is Where.MARTS:
