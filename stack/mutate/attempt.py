@@ -18,7 +18,6 @@ from stack.mutate.good_day import DAY
 from stack.mutate.good_days import GoodDays
 from stack.mutate.path import Day, shop_settings
 
-
 _EXAMPLES: Final = ("retrieval_examples", "ranking_examples")
 
 
