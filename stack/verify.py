@@ -234,11 +234,13 @@ def _latest(settings: Settings, view: str, key: str, newest: date) -> pa.Table:
 
 
 def _differences(view: str, key: str, latest: pa.Table, held: pa.Table) -> Iterator[Break]:
-    """Values that the online store does not hold as published."""
+    """Values that the online store does not hold as published. Feast's times are whole seconds."""
     wanted, got = pl.DataFrame(latest), pl.DataFrame(held)
     columns = [name for name in wanted.columns if name in got.columns and name != key]
     for name in columns:
         due = wanted[name].cast(got.schema[name])
+        if isinstance(due.dtype, pl.Datetime):
+            due = due.dt.truncate("1s")
         differs = due.ne_missing(got[name])
         if differs.any():
             entity = wanted.filter(differs)[key][0]

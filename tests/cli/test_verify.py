@@ -199,9 +199,18 @@ def test_the_online_store_is_held_against_the_newest_published_rows(built):
     assert states()["online store"] == "waiting"
     # Remembered as materialized although it was not: what a lost write would look like.
     from features.partitions import remember, signatures
+    from features.reading import online_store
+    from features.store import VIEWS, open_store
 
-    views = ("user_features", "item_features", "user_history")
-    remember(Settings(), {view: signatures(Settings(), view) for view in views})
+    store = open_store(Settings())
+    remember(
+        Settings(),
+        {view: signatures(Settings(), view) for view in VIEWS},
+        generations={
+            view: online_store(store).generation(store.config, store.get_feature_view(view))
+            for view in VIEWS
+        },
+    )
     online = hops()["online store"]
     assert online["state"] == "broken"
     assert online["breaks"][0]["said"] == (

@@ -146,13 +146,12 @@ def test_rows_that_stand_one_second_early_are_seen_in_the_last_second_of_their_d
     assert "T23:59:59." in broken["item_features.impression_count_7d"]
 
 
-def test_dbt_that_counts_the_first_second_of_the_next_day_is_found(proven, tmp_path, monkeypatch):
+def test_dbt_that_counts_the_first_second_of_the_next_day_is_found(proven, tmp_path):
     """The whole way: a window in SQL that is one second late, built by dbt as it is every day."""
-    from warehouse import run
     from warehouse.build import build_all
 
     project = tmp_path / "dbt"
-    shutil.copytree(run.PROJECT, project)
+    shutil.copytree(Settings().dbt_project, project)
     model = project / "models" / "intermediate" / "int_item_activity.sql"
     honest = model.read_text(encoding="utf-8")
     late = honest.replace(
@@ -163,9 +162,8 @@ def test_dbt_that_counts_the_first_second_of_the_next_day_is_found(proven, tmp_p
     )
     assert late != honest
     model.write_text(late, encoding="utf-8")
-    monkeypatch.setattr(run, "PROJECT", project)
     spoilt = copy_of(proven, tmp_path / "spoilt")
-    build_all(spoilt)
+    build_all(spoilt.model_copy(update={"dbt_project": project}))
     broken = broken_features(spoilt)
     assert list(broken) == ["item_features.impression_count_7d"]
     assert "by the raw events, got" in broken["item_features.impression_count_7d"]
