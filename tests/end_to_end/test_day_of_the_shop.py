@@ -120,7 +120,7 @@ def test_a_bad_day_stops_before_the_feature_store(shop, days):
         table = pq.read_table(part, partitioning=None)
         pq.write_table(table.slice(0, len(table) // 10), part)
         refused = shop.run("check", "landed", "--day", days[-1], expect=1)
-        assert "DataQualityError" in refused.stderr
+        assert "PartialFeedError" in refused.stderr
         assert "simulated.events" in refused.stderr
     finally:
         part.write_bytes(good)
