@@ -117,6 +117,9 @@ def load_definitions(settings: Settings) -> list[Any]:
     for source in (value for value in found.values() if isinstance(value, FileSource)):
         # The modules are imported once a process; the home may differ from call to call (tests).
         source.file_options.uri = mart_glob(settings, source.name.removesuffix("_source"))
+    for view in (value for value in found.values() if isinstance(value, FeatureView)):
+        # Feast notes in them what the registry says is materialized: of another home, it is not.
+        view.materialization_intervals = []
     return list(found.values())
 
 

@@ -1,7 +1,9 @@
 import os
+from datetime import datetime
 from pathlib import Path
 
 import pytest
+from feast import FeatureView
 
 from domain.errors import BadInputError, StaleFeaturesError
 from domain.settings import Settings
@@ -78,3 +80,12 @@ def test_feast_leaves_the_metrics_of_the_process_alone(shop, monkeypatch):
 def test_an_online_store_nobody_knows_is_refused(shop):
     with pytest.raises(BadInputError, match="mongodb://x"):
         open_store(Settings(online_store="mongodb://x"))
+
+
+def test_definitions_know_nothing_of_what_another_home_materialized():
+    views = [one for one in load_definitions(Settings()) if isinstance(one, FeatureView)]
+    for view in views:
+        view.materialization_intervals.append((datetime(2026, 1, 1), datetime(2026, 1, 2)))
+    load_definitions(Settings())
+    assert len(views) == 3
+    assert not any(view.materialization_intervals for view in views)
