@@ -96,7 +96,7 @@ def test_a_failing_test_is_named_and_nothing_is_published(settings, land, events
     twice = events_of(DAYS[0])
     land(settings, "events", DAYS[0], [*twice, twice[0]])
     with pytest.raises(
-        DataQualityError, match="unique_grain_stg_simulated__events_event_id: Got 1"
+        DataQualityError, match="int_landed_events_grain: Got 1"
     ):
         build_days(settings, [])
     assert not settings.marts.exists()
