@@ -95,9 +95,7 @@ def test_a_day_that_lost_all_its_rows_loses_its_events(settings, land, open_shop
 def test_a_failing_test_is_named_and_nothing_is_published(settings, land, events_of):
     twice = events_of(DAYS[0])
     land(settings, "events", DAYS[0], [*twice, twice[0]])
-    with pytest.raises(
-        DataQualityError, match="int_landed_events_grain: Got 1"
-    ):
+    with pytest.raises(DataQualityError, match="int_landed_events_grain: Got 1"):
         build_days(settings, [])
     assert not settings.marts.exists()
     assert [mark.name for mark in (settings.lake / "dirty").iterdir()] == ["2026-01-01"]
