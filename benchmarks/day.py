@@ -9,13 +9,12 @@ there are enough) through ``vitrine ingest``, ``check landed``, ``build``, ``che
 ``history``: the simulated shop's day 10 and day 300 through the same commands, after a history of
 9 and of 299 days: seconds of the work itself (from each command's receipt, start-up left out).
 
-Writes ``benchmarks/results/day.json``. Needs about 10 GB of disk for ten million events.
+Writes ``benchmarks/results/day.json`` and ``.md``. Ten million events need about 10 GB of disk.
 """
 
 import argparse
 import json
 import os
-import platform
 import subprocess
 import sys
 import tempfile
@@ -24,16 +23,15 @@ import time
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
-from statistics import median
-from typing import Final
+from typing import Any, Final
 
 import duckdb
 import psutil
+from machine import keep, machine, summary
 
 from simulator.config import PRESETS
 from simulator.shop import simulate
 
-RESULTS: Final = Path(__file__).parent / "results" / "day.json"
 HOPS: Final = (
     ("land", ("ingest",)),
     ("check landed", ("check", "landed")),
@@ -158,8 +156,8 @@ def history(*, days: tuple[int, ...], scratch: Path, repeats: int = 3) -> dict[s
             "VITRINE_HOME": str(scratch / f"home{number}"),
             "VITRINE_SOURCE": "simulated",
         }
-        before, day = first + timedelta(days=number - 1), first + timedelta(days=number - 1)
-        vitrine("ingest", "--history", "--until", before.isoformat(), environment=environment)
+        day = first + timedelta(days=number - 1)
+        vitrine("ingest", "--history", "--until", day.isoformat(), environment=environment)
         vitrine("build", "--all", environment=environment)
         vitrine("materialize", environment=environment)
         seconds: dict[str, list[float]] = {}
@@ -167,12 +165,29 @@ def history(*, days: tuple[int, ...], scratch: Path, repeats: int = 3) -> dict[s
             for name, arguments in HOPS:
                 receipt = vitrine(*arguments, "--day", day.isoformat(), environment=environment)
                 seconds.setdefault(name, []).append(float(receipt["seconds"]))
-        found[f"day {number}"] = {
-            name: {"median_s": round(median(values), 3), "all_s": values}
-            for name, values in seconds.items()
-        }
-        print(number, json.dumps(found[f"day {number}"]))
+        found[f"day {number}"] = {name: summary(values) for name, values in seconds.items()}
     return found
+
+
+def _table(result: dict[str, Any]) -> list[str]:
+    """The result as a page."""
+    lines = ["# One day, hop by hop", "", f"Machine: {result['machine']}."]
+    if "volume" in result:
+        lines += ["", f"{result['volume']['events']:,} events in one day:", ""]
+        lines += ["| hop | seconds | events/s | peak GiB |", "|---|---|---|---|"]
+        for each in result["volume"]["hops"]:
+            rate = f"{each['events_per_s']:,}"
+            lines.append(f"| {each['hop']} | {each['wall_s']} | {rate} | {each['peak_gib']} |")
+    if "history" in result:
+        days = result["history"]
+        lines += ["", "Seconds of the work itself, median (min-max):", ""]
+        lines += ["| hop | " + " | ".join(days) + " |", "|---" * (len(days) + 1) + "|"]
+        for name, _ in HOPS:
+            cells = [
+                f"{d[name]['median']} ({d[name]['min']}-{d[name]['max']})" for d in days.values()
+            ]
+            lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return lines
 
 
 def main() -> None:
@@ -180,18 +195,13 @@ def main() -> None:
     parser.add_argument("--events", type=int, default=10_000_000)
     parser.add_argument("--only", choices=("volume", "history"))
     asked = parser.parse_args()
-    result: dict[str, object] = {
-        "machine": f"{os.cpu_count()} cores, {psutil.virtual_memory().total / 2**30:.0f} GiB",
-        "python": platform.python_version(),
-        "duckdb": duckdb.__version__,
-    }
+    result: dict[str, object] = {"machine": machine("duckdb", "polars")}
     with tempfile.TemporaryDirectory() as name:
         if asked.only != "history":
             result["volume"] = volume(events=asked.events, scratch=Path(name) / "volume")
         if asked.only != "volume":
             result["history"] = history(days=(10, 300), scratch=Path(name) / "history")
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    keep("day", result, _table(result))
 
 
 if __name__ == "__main__":

@@ -15,9 +15,10 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from domain import dirty
 from domain.files import replacing_file
 from domain.progress import Progress, silent
-from ingest import dirty, ledger
+from ingest import ledger
 from ingest.ledger import Entry
 from ingest.sift import DAY, Sifted
 

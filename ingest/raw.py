@@ -8,8 +8,8 @@ filled with nulls) and three of our own:
 - ``_arrived``: the UTC day on which the source handed the row over, null where nobody knows.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Final, Protocol
 
@@ -27,6 +27,7 @@ class Raw:
 
     Attributes:
         notes: Sentences for the receipt (a file left aside …).
+        known_days: Days that are odd and right, and why (``domain.accepted_days``).
         delivered: Days that the source handed over by name, also where they have no rows.
     """
 
@@ -34,13 +35,11 @@ class Raw:
     rows: pl.DataFrame
     notes: tuple[str, ...] = ()
     delivered: frozenset[date] = frozenset()
+    known_days: Mapping[date, str] = field(default_factory=dict)
 
 
 class Connector(Protocol):
-    """One source of rows. Reads only; knows nothing of the lake.
-
-    ``known_days`` (a connector may leave it out): days that are odd and right, and why.
-    """
+    """One source of rows. Reads only; knows nothing of the lake."""
 
     source: Source
 

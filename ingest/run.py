@@ -111,8 +111,6 @@ def ingest(
         shop_days = tally.landed[_main_table(tally)].days
         if shop_days:
             write_last_date(settings.lake, shop_days[-1])
-        known: Mapping[date, str] = getattr(connector, "known_days", {})
-        accepted_days.accept(settings.lake, {d: known[d] for d in shop_days if d in known})
         _land_storefront(shop_days, tally, settings, now=now, progress=say)
     return _receipt(tally, window, settings, seconds=watch.seconds)
 
@@ -150,6 +148,8 @@ def _land_shop(
     if window.day is not None:
         sifted = sifted.only(always | told_differently(sifted, known))
     landed = land(sifted, place, schema, always=always, progress=progress)
+    here = {day: why for day, why in raw.known_days.items() if day in landed.days}
+    accepted_days.accept(settings.lake, here)
     _note(tally, raw, sifted, place, landed)
     if raw.table in _MAIN:
         _require_rows(landed, tally, window, place)

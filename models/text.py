@@ -71,6 +71,11 @@ class Encoder:
         }
         return hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()
 
+    @property
+    def is_default(self) -> bool:
+        """Whether it encodes as the installed default does, wherever its files lie."""
+        return self.folder == default_folder() or self.hash == Encoder().hash
+
     def save(self, folder: Path) -> None:
         """Copy what encoding needs, and no pickled file, so that a release can carry it."""
         folder.mkdir(parents=True, exist_ok=True)

@@ -173,7 +173,7 @@ class _Run:
         with replacing_file(self.folder / "text.safetensors") as aside:
             save_file({"text_VE": text_VE}, aside)
         # The default encoder is a package that every bundle installs; any other must come along.
-        if self.encoder.hash != Encoder().hash:
+        if not self.encoder.is_default:
             self.encoder.save(self.folder / ENCODER)
         return {"items": len(catalog.table)}
 

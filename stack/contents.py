@@ -24,7 +24,7 @@ from domain.schemas import EVENTS, LANDED, LANDED_EVENTS, MARTS
 from domain.settings import Settings
 from ingest.audit import Break
 from ingest.rules import ID_COLUMN, TIME_COLUMN
-from stack.hops import Hop, judged
+from stack.hops import VIEW_KEYS, Hop, judged
 from warehouse.publish import PUBLISHED
 from warehouse.reconcile import EVENT_TABLES
 
@@ -34,7 +34,6 @@ Sums = Mapping[date, tuple[int, int]]
 _OUR_WORDS: Final = frozenset(
     name for name, tables in LANDED.items() if tables.get("events") is LANDED_EVENTS
 )
-_VIEWS: Final = {"user_features": "user_id", "item_features": "item_id", "user_history": "user_id"}
 
 
 def contents(settings: Settings, *, waiting: frozenset[date]) -> Hop:
@@ -106,7 +105,7 @@ def _read_by_feast(settings: Settings) -> Iterator[Break]:
     store = open_store(settings)
     with closing(duckdb.connect()) as memory:
         memory.execute("set TimeZone = 'UTC'")
-        for name, key in _VIEWS.items():
+        for name, key in VIEW_KEYS.items():
             if not any((settings.marts / name).glob("event_date=*/part.parquet")):
                 continue
             view = store.get_feature_view(name)

@@ -2,13 +2,25 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from ingest.audit import Break
+
+VIEW_KEYS: Final = {
+    "user_features": "user_id",
+    "item_features": "item_id",
+    "user_history": "user_id",
+}
+"""Materialized view → its entity's key; said here so that Feast need not be imported for it."""
 
 
 @dataclass(frozen=True)
 class Hop:
-    """One hop. ``state``: ok, broken, waiting (for the next run of its command), not yet."""
+    """One hop.
+
+    ``state``: ok, broken, waiting (for the next run of its command), not yet, not here (held
+    elsewhere).
+    """
 
     name: str
     state: str

@@ -14,11 +14,12 @@ from typing import Final
 
 import pyarrow.parquet as pq
 
+from domain import dirty
 from domain.clock import read_last_date, shop_now
 from domain.errors import StaleFeaturesError
 from domain.settings import Settings
 from domain.stamp import StoreStamp, read_stamp
-from ingest import dirty, ledger
+from ingest import ledger
 
 _VIEWS: Final = ("user_features", "item_features", "user_history")
 

@@ -6,25 +6,28 @@ when a later hop has.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import polars as pl
 import pyarrow as pa
 
+from domain import dirty
 from domain.errors import StaleFeaturesError
 from domain.schemas import LANDED
 from domain.settings import Settings
-from ingest import dirty, ledger
+from ingest import ledger
 from ingest.audit import Audit, Break, audit
 from ingest.rules import ID_COLUMN, TIME_COLUMN
 from stack.contents import contents
-from stack.hops import Hop, judged
+from stack.hops import VIEW_KEYS, Hop, judged
 from stack.leftovers import tidy
 from stack.status import online_file
 
-_VIEWS: Final = {"user_features": "user_id", "item_features": "item_id", "user_history": "user_id"}
+if TYPE_CHECKING:
+    from feast import FeatureStore
+
 _ALWAYS_TRUE: Final = datetime(1970, 1, 2, tzinfo=UTC)
 """A now before every row: read by it, the online store answers with what it holds, however old."""
 
@@ -189,16 +192,19 @@ def _online(settings: Settings) -> Hop:
         return Hop("online store", "not yet", 0, "nothing is materialized")
     # Feast takes seconds to import: only where there is something to read.
     from features.online import FeatureReader
+    from features.store import open_store
 
     try:
         reader = FeatureReader(settings)
     except StaleFeaturesError:
         return Hop("online store", "not yet", 0, "nothing is materialized")
     stamp = reader.stamp()
-    changed = [day for view in _VIEWS for day in _changed(settings, view, stamp.event_date)]
+    store = open_store(settings)
+    changed = [day for view in VIEW_KEYS for day in _changed(settings, store, view)]
     rows, breaks = 0, []
-    for view, key in _VIEWS.items() if not changed else ():
-        latest = _latest(settings, view, key, stamp.event_date)
+    for view, key in VIEW_KEYS.items() if not changed else ():
+        ttl = store.get_feature_view(view).ttl
+        latest = _latest(settings, view, key, newest=stamp.event_date, ttl=ttl)
         read = reader.items if key == "item_id" else reader.users
         held = read(latest[key].to_pylist(), now=_ALWAYS_TRUE)
         rows += latest.num_rows
@@ -209,24 +215,21 @@ def _online(settings: Settings) -> Hop:
     )
 
 
-def _changed(settings: Settings, view: str, newest: date) -> list[date]:
+def _changed(settings: Settings, store: "FeatureStore", view: str) -> list[date]:
     """The published days that are not materialized as they are now."""
     from features.partitions import materialized, signatures
     from features.reading import online_store
-    from features.store import open_store
 
-    store = open_store(settings)
     made = online_store(store).generation(store.config, store.get_feature_view(view))
     known, found = materialized(settings, view, generation=made), signatures(settings, view)
     days = {*known, *found}
     return [date.fromisoformat(day) for day in sorted(days) if known.get(day) != found.get(day)]
 
 
-def _latest(settings: Settings, view: str, key: str, newest: date) -> pa.Table:
+def _latest(
+    settings: Settings, view: str, key: str, *, newest: date, ttl: timedelta | None
+) -> pa.Table:
     """The newest published row of each entity that can still be true on ``newest``."""
-    from features.store import open_store
-
-    ttl = open_store(settings).get_feature_view(view).ttl
     rows = _scan(settings.marts / view).filter(pl.col("event_date") <= newest)
     if ttl:
         rows = rows.filter(pl.col("event_date") >= newest - ttl)

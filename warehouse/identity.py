@@ -14,6 +14,7 @@ from domain.errors import BadInputError
 from domain.files import write_json
 from domain.settings import Settings
 from warehouse.plan import published_days
+from warehouse.standing import is_lost
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +29,7 @@ def must_build_whole(settings: Settings) -> bool:
         BadInputError: If it is another home's.
     """
     known = _known(settings)
-    has_rows = settings.warehouse_file.exists()
+    has_rows = not is_lost(settings)
     if settings.dbt_target == "postgres":
         owner = _owner(settings)
         has_rows = owner is not None

@@ -10,7 +10,6 @@ built day and the first requested one are built with it.
 """
 
 import json
-import logging
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
 from datetime import date, timedelta
@@ -24,9 +23,6 @@ from domain.files import sweep, write_json
 from domain.settings import Settings
 from warehouse.lake import landed_days, partition_days, write_types
 from warehouse.snapshots import days_to_judge_again
-from warehouse.standing import is_lost
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -106,15 +102,8 @@ def plan_all(*, landed: Iterable[date], built: set[date]) -> Plan:
 
 
 def make_plan(settings: Settings, days: Iterable[date], *, is_full: bool) -> Plan:
-    """Decide, mark the days dirty until they are published, and write the plan for dbt.
-
-    A warehouse that is gone is built again from the lake, whole: features of one day alone would
-    know nothing of the days before it.
-    """
+    """Decide, mark the days dirty until they are published, and write the plan for dbt."""
     days, built = set(days), published_days(settings)
-    if built and not is_full and is_lost(settings):
-        logger.warning("the warehouse is gone, %d days are built again from the lake", len(built))
-        is_full = True
     if is_full:
         plan = plan_all(landed=landed_days(settings.lake, settings.source), built=built)
     else:

@@ -7,7 +7,7 @@ zone and are taken as UTC. What is dirt *of that shop* lands as it is.
 Source: https://archive.ics.uci.edu/dataset/502/online+retail+ii
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 from types import MappingProxyType
@@ -37,15 +37,15 @@ _NAMES: Final = {
 }
 _COLUMNS: Final = tuple(dict.fromkeys(_NAMES.values()))
 _FORMS: Final = (".parquet", ".csv", ".xlsx")
+_KNOWN_DAYS: Final = MappingProxyType(
+    {date(2011, 12, 9): "the published file ends at 12:50 of its last day"}
+)
 
 
 class OnlineRetail:
     """The files at ``path``: one file, or a folder of them."""
 
     source = Source.ONLINE_RETAIL
-    known_days: Mapping[date, str] = MappingProxyType(
-        {date(2011, 12, 9): "the published file ends at 12:50 of its last day"}
-    )
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -63,7 +63,7 @@ class OnlineRetail:
             frames.append(rows.with_columns(_identifiers(rows)))
         if not frames:
             raise BadInputError(f"{self._path}: no file has an invoice column; " + "; ".join(notes))
-        yield Raw("transactions", together(frames), tuple(notes))
+        yield Raw("transactions", together(frames), tuple(notes), known_days=_KNOWN_DAYS)
 
     def _files(self) -> list[Path]:
         if self._path.is_file():

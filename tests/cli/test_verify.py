@@ -10,10 +10,11 @@ from typer.testing import CliRunner
 
 from cli.ingest import app as ingest
 from cli.verify import app
+from domain import dirty
 from domain.errors import ReconciliationError
 from domain.schemas import EVENTS, ITEM_FEATURES, MARTS, USER_FEATURES, USER_HISTORY
 from domain.settings import Settings
-from ingest import dirty, ledger
+from ingest import ledger
 
 TINY = Path(__file__).parents[1] / "fixtures" / "online_retail_tiny.csv"
 DAYS = [date(2011, 2, day) for day in (1, 2, 3, 5)]

@@ -4,7 +4,8 @@ from datetime import date
 import pyarrow.parquet as pq
 import pytest
 
-from ingest import dirty, ledger
+from domain import dirty
+from ingest import ledger
 from ingest.audit import audit
 
 DAY = "files/events/event_date=2026-01-02"

@@ -5,8 +5,9 @@ from datetime import date, timedelta
 
 import pytest
 
+from domain import dirty
 from domain.errors import BadInputError
-from ingest import dirty, ledger
+from ingest import ledger
 
 DAYS = [date(2026, 1, 1), date(2026, 1, 2), date(2026, 1, 3)]
 

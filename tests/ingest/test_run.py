@@ -5,10 +5,11 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from domain import dirty
 from domain.clock import read_last_date
 from domain.errors import BadInputError
 from domain.schemas import LANDED
-from ingest import dirty, ledger
+from ingest import ledger
 
 DAYS = [date(2026, 1, 1), date(2026, 1, 2), date(2026, 1, 3)]
 

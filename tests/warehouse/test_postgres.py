@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
 
+import duckdb
 import numpy as np
 import psycopg
 import pyarrow as pa
@@ -173,7 +174,8 @@ def built(settings: Settings) -> None:
     day.parent.mkdir(parents=True, exist_ok=True)
     day.touch()
     if settings.dbt_target == "duckdb":
-        settings.warehouse_file.touch()
+        with duckdb.connect(str(settings.warehouse_file)) as warehouse:
+            warehouse.execute("create table events as select 'e1' as event_id")
     remember_warehouse(settings)
 
 

@@ -3,7 +3,8 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from ingest import dirty, ledger
+from domain import dirty
+from ingest import ledger
 
 EVENT = {
     "event_id": "c1",
