@@ -2,6 +2,7 @@
 
 import signal
 import threading
+from queue import SimpleQueue
 from typing import Annotated
 
 import typer
@@ -31,9 +32,27 @@ def serve(
     ours, watch = settings(), Stopwatch()
     place = Place(ours.host, port or ours.serve_port, ours.online_address)
     require_free(place.host, place.port)
-    stop = threading.Event()
-    for sent in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(sent, lambda *_: stop.set())
+    stop = set_when_asked_to_end()
     typer.echo(f"http://{place.host}:{place.port}", err=True)
     follow(ours, place, release_id=release, stop=stop)
     finish(Receipt(command="serve", key=str(place.port), seconds=watch.seconds), of=ours)
+
+
+def set_when_asked_to_end() -> threading.Event:
+    """An event that Ctrl-C and SIGTERM set, by way of a thread.
+
+    A handler runs inside whatever the main thread is doing. If that is ``Event.wait`` with the
+    event's own lock in hand, ``Event.set`` there waits for it for ever; a ``SimpleQueue`` may be
+    put to from anywhere.
+    """
+    stop = threading.Event()
+    heard: SimpleQueue[int] = SimpleQueue()
+
+    def pass_on() -> None:
+        heard.get()
+        stop.set()
+
+    threading.Thread(target=pass_on, name="asked-to-end", daemon=True).start()
+    for sent in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(sent, lambda number, _: heard.put(number))
+    return stop

@@ -183,8 +183,6 @@ def make_validation(
     """Geometric mean of both tasks' NDCG@10 at the end; None if there is too little."""
     if config.validation_days == 0:
         return None
-    if config.validation_days == 0:
-        return None
     cutoff = until - timedelta(days=config.validation_days)
     try:
         split = split_by_time(examples, cutoff=cutoff, until=until)
