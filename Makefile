@@ -7,8 +7,8 @@ DATA ?=
 ONCE ?=
 ARGS ?=
 GROUPS := orchestrate transform quality features train serve dev
-# Two processes: what Feast and BentoML leave behind in one does not reach training in the other.
-FIRST_TESTS := $(addprefix tests/,bentos cli dags dbt deploy docs domain end_to_end feature_repo features test_repository.py)
+# As many processes as there are cores; tests/conftest.py says what stays together.
+PYTEST := $(BIN)/pytest -n logical --dist loadscope
 
 .PHONY: help setup run fmt lint test test-fast bench docs lock clean
 
@@ -39,11 +39,10 @@ lint: setup  ## Style, types, SQL, arrows between rooms
 	$(BIN)/sqlfluff lint --disable-progress-bar dbt/models
 
 test: setup  ## Every test; where PostgreSQL or Redis is not reachable, says which it skips
-	$(BIN)/pytest $(ARGS) $(FIRST_TESTS)
-	$(BIN)/pytest $(ARGS) $(filter-out $(FIRST_TESTS),$(wildcard tests/*)) domain simulator models bentos
+	$(PYTEST) $(ARGS)
 
 test-fast: setup  ## Every test that takes no more than a few seconds
-	$(BIN)/pytest -m "not slow and not gpu and not exhaustive" $(ARGS)
+	$(PYTEST) -m "not slow and not gpu and not exhaustive" $(ARGS)
 
 bench: setup  ## Measure what benchmarks/ measures
 	@for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done

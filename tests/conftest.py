@@ -4,10 +4,14 @@ from pathlib import Path
 
 import prometheus_client  # noqa: F401 — chooses memory, before Feast's import asks for files
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from tests import servers
 
 SHARED = Path(__file__).parents[1].parent / "shared"
+TOGETHER = ("tests/stack/test_airflow.py", "tests/end_to_end/", "tests/release/", "tests/bentos/")
+"""What shares something that takes long to make stays in one process; the longest begin first."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -20,6 +24,31 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     servers.required = config.getoption("--require-servers")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    places = {name: place for place, name in enumerate(TOGETHER)}
+    items.sort(key=lambda item: places.get(_scope(item.nodeid), len(places)))
+
+
+class TogetherScheduling(LoadScopeScheduling):
+    """A file, or what shares a shop with it, in one process; in the order of collection."""
+
+    def __init__(self, config: pytest.Config, log: Producer) -> None:
+        super().__init__(config, log)
+        config.option.loadscopereorder = False  # By count of tests: the slowest files have few.
+
+    def _split_scope(self, nodeid: str) -> str:
+        return _scope(nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> TogetherScheduling:
+    return TogetherScheduling(config, log)
+
+
+def _scope(nodeid: str) -> str:
+    file = nodeid.split("::")[0]
+    return next((folder for folder in TOGETHER if file.startswith(folder)), file)
 
 
 @pytest.fixture(autouse=True)
