@@ -47,7 +47,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Togethe
 
 
 def _scope(nodeid: str) -> str:
-    file = nodeid.split("::")[0]
+    file = nodeid.split("::", maxsplit=1)[0]
     return next((folder for folder in TOGETHER if file.startswith(folder)), file)
 
 
