@@ -27,6 +27,7 @@ class Raw:
 
     Attributes:
         notes: Sentences for the receipt (a file left aside …).
+        is_stated: Whether the source says anything of the table; that it has no row is something.
         known_days: Days that are odd and right, and why (``domain.accepted_days``).
         delivered: Days that the source handed over by name, also where they have no rows.
     """
@@ -34,6 +35,7 @@ class Raw:
     table: str
     rows: pl.DataFrame
     notes: tuple[str, ...] = ()
+    is_stated: bool = True
     delivered: frozenset[date] = frozenset()
     known_days: Mapping[date, str] = field(default_factory=dict)
 

@@ -126,8 +126,8 @@ def _land_shop(
     progress: Progress,
 ) -> None:
     place = Place(settings.lake, connector.source.value, raw.table)
-    if raw.table not in _MAIN and raw.rows.is_empty():
-        # The shop has no such table (users are known by their ids): not a day without rows of it.
+    if raw.table not in _MAIN and not raw.is_stated:
+        # Users that are known by their ids are no list without a user.
         tally.notes.extend(raw.notes)
         return
     if raw.table not in _MAIN:

@@ -85,8 +85,9 @@ def _table(table: str, files: list[Path]) -> Raw:
             notes.append(f"{file.name}: columns left aside: {', '.join(ignored)}")
         frames.append(with_own_columns(rows, schema))
     if not frames:
-        return Raw(table, empty(schema), (f"no {table} file: {table} are known by their id only",))
-    return Raw(table, together(frames), tuple(notes), frozenset(delivered))
+        note = f"no {table} file: {table} are known by their id only"
+        return Raw(table, empty(schema), (note,), is_stated=False)
+    return Raw(table, together(frames), tuple(notes), delivered=frozenset(delivered))
 
 
 def _named_day(file: Path) -> set[date]:

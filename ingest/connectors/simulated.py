@@ -52,4 +52,5 @@ def _raw(table: str, of_day: Callable[[date], pa.Table], days: Sequence[date]) -
     for day in days:
         rows = with_own_columns(pl.DataFrame(of_day(day)), schema)
         frames.append(rows.with_columns(pl.lit(day).alias("_arrived")))
-    return Raw(table, together(frames or [empty(schema)]), delivered=frozenset(days))
+    rows = together(frames or [empty(schema)])
+    return Raw(table, rows, is_stated=bool(days), delivered=frozenset(days))
