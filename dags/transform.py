@@ -1,59 +1,63 @@
-"""The dbt models as tasks: Cosmos runs one ``dbt build`` and shows each model's result."""
+"""The dbt models as tasks of a build: drawn from dbt's manifest, no process of their own."""
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, Final
 
 from airflow.configuration import conf
-from airflow.sdk import Context
-from cosmos import (
-    DbtTaskGroup,
-    ExecutionConfig,
-    ExecutionMode,
-    LoadMode,
-    ProfileConfig,
-    ProjectConfig,
-    RenderConfig,
-    TestBehavior,
+from airflow.sdk import TaskGroup
+
+from dags.built_model import BuiltModel
+
+DBT: Final = Path(__file__).parents[1] / "dbt"
+MANIFEST: Final = Path(
+    conf.get("vitrine", "manifest", fallback=str(DBT / "target" / "manifest.json"))
 )
-
-DBT = Path(conf.get("vitrine", "dbt", fallback=str(Path(__file__).parents[1] / "dbt")))
-TARGET = conf.get("vitrine", "warehouse", fallback="duckdb")
-MANIFEST = Path(conf.get("vitrine", "manifest", fallback=str(DBT / "target" / "manifest.json")))
-
-# Cosmos drops the tests unless they are tasks of their own; the build must run them.
-WITH_TESTS = ["--resource-type", "test"]
+_SHOWN: Final = frozenset({"model", "seed", "snapshot"})
 
 
-def dbt_models(event_date: str) -> DbtTaskGroup:
-    """One task for every dbt model, and one that runs ``dbt build`` for them all.
+def dbt_models(*, built_by: str) -> TaskGroup:
+    """A task for every dbt model, behind those it reads; each shows what became of it.
 
     Args:
-        event_date: Template of the day; dbt reads the plan that was made for it.
+        built_by: The task that runs ``vitrine build --run {{ run_id }}`` for them all.
     """
-    return DbtTaskGroup(
-        group_id="dbt",
-        project_config=ProjectConfig(dbt_project_path=DBT, manifest_path=MANIFEST),
-        profile_config=ProfileConfig(
-            profile_name="vitrine", target_name=TARGET, profiles_yml_filepath=DBT / "profiles.yml"
-        ),
-        execution_config=ExecutionConfig(
-            execution_mode=ExecutionMode.WATCHER,
-            setup_operator_args={"pool": "warehouse", "dbt_cmd_flags": WITH_TESTS},
-        ),
-        render_config=RenderConfig(
-            load_method=LoadMode.DBT_MANIFEST, test_behavior=TestBehavior.NONE
-        ),
-        operator_args={
-            "vars": {"event_date": event_date},
-            "install_deps": False,
-            "emit_datasets": False,  # build_features says itself when its assets are ready
-            "pre_execute": start_over,
-        },
-    )
+    nodes = json.loads(MANIFEST.read_text(encoding="utf-8"))["nodes"]
+    shown = {name: node for name, node in nodes.items() if _is_built(node)}
+    with TaskGroup("dbt", tooltip="One task for each dbt model; dbt itself runs once.") as group:
+        tasks = {
+            name: BuiltModel(
+                task_id=node["name"],
+                doc_md=_page(node),
+                built_by=built_by,
+                nodes=[name, *_tests_of(name, nodes)],
+            )
+            for name, node in shown.items()
+        }
+        for name, node in shown.items():
+            for parent in node["depends_on"]["nodes"]:
+                if parent in tasks:
+                    tasks[parent] >> tasks[name]
+    return group
 
 
-def start_over(context: Context) -> None:
-    """Make a retry run the whole build again, tests included.
+def _is_built(node: Mapping[str, Any]) -> bool:
+    is_shown = node["resource_type"] in _SHOWN
+    return is_shown and node["config"].get("materialized") != "ephemeral"
 
-    Cosmos 1.15 skips the build on a second try and lets every model run alone, untested.
-    """
-    context["ti"].try_number = 1
+
+def _tests_of(model: str, nodes: Mapping[str, Any]) -> list[str]:
+    """The tests that a model must pass; one that stands alone belongs to all it reads."""
+    tests = {name: node for name, node in nodes.items() if node["resource_type"] == "test"}
+    return sorted(name for name, node in tests.items() if model in _tested(node))
+
+
+def _tested(test: Mapping[str, Any]) -> list[str]:
+    model = test.get("attached_node")
+    return [model] if model else list(test["depends_on"]["nodes"])
+
+
+def _page(node: Mapping[str, Any]) -> str:
+    sql = node.get("raw_code", "")
+    return f"{node.get('description', '')}\n\n```sql\n{sql}\n```\n{node['original_file_path']}"
