@@ -32,16 +32,13 @@ from typing import Final
 
 import psutil
 from machine import keep, machine, summary
-from rich.console import Console
 
 from domain.settings import Settings
 from release.server import free_port
-from stack.airflow_api import AirflowApi
+from stack.airflow_api import UNFINISHED, AirflowApi
 from stack.boot import boot_airflow
 from stack.environment import process_environment
-from stack.feed import Feed
-from stack.follow import QUIET_GROUP, Follower
-from stack.screen import Screen
+from stack.follow import QUIET_GROUP
 from stack.supervisor import Supervisor
 from warehouse.plan import published_days
 
@@ -94,11 +91,15 @@ def by_script(day: str, *, environment: dict[str, str]) -> Side:
     return Side(round(wall, 2), round(_cpu_of_ended_children() - cpu, 2), stages)
 
 
-def by_airflow(api: AirflowApi, follower: Follower, day: str) -> Side:
+def by_airflow(api: AirflowApi, day: str) -> Side:
     """A run of the Dag, from asking for it to its end as its database has it."""
     asked, cpu = datetime.now(UTC), _cpu_of_descendants()
-    run = follower.follow(api.trigger("build_features", partition_key=day))
+    run = api.trigger("build_features", partition_key=day)
+    while (state := api.run(run).state) in UNFINISHED:
+        time.sleep(1.0)
     cpu = _cpu_of_descendants() - cpu
+    if state != "success":
+        raise SystemExit(f"{run.run_id} ended as {state}")
     tasks = api.task_states(run)
     stages = {
         task.task_id: (_seconds(task.started, since=asked), _seconds(task.ended, since=asked))
@@ -143,11 +144,9 @@ def measure(home: Path, *, repeats: int) -> dict[str, object]:
         supervisor.open()
         try:
             api = boot_airflow(settings, supervisor)
-            feed, screen = Feed(settings.progress_log), Screen(Console(quiet=True))
-            follower = Follower(api, feed, screen, supervisor.require_running)
             sides = {
                 "script": lambda: by_script(day, environment=environment),
-                "airflow": lambda: by_airflow(api, follower, day),
+                "airflow": lambda: by_airflow(api, day),
             }
             took = take_turns(sides, lambda: take_away(settings, day), rounds=repeats)
             api.close()
