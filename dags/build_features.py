@@ -13,7 +13,7 @@ import pendulum
 from airflow.sdk import PartitionedAssetTimetable, chain, dag, task
 
 from dags.assets import EVENTS, EXAMPLES, FEATURES
-from dags.transform import dbt_models
+from dags.shown.group import dbt_models
 
 EVENT_DATE = "{{ dag_run.partition_key }}"
 RUN = "{{ dag_run.run_id }}"

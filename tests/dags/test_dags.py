@@ -219,7 +219,7 @@ def test_models_need_no_worker_and_are_not_tried_again_alone(dags: dict[str, Any
     assert len(models) == 2
     for task in models:
         assert task.start_from_trigger
-        assert task.start_trigger_args.trigger_cls == "dags.built_model.ModelTrigger"
+        assert task.start_trigger_args.trigger_cls == "dags.shown.trigger.ModelTrigger"
         assert task.trigger_rule == "always"
         assert task.retries == 0
 

@@ -1,4 +1,4 @@
-"""The dbt models as tasks of a build: drawn from dbt's manifest, no process of their own."""
+"""The dbt models as a group of tasks, drawn from dbt's manifest."""
 
 import json
 from collections.abc import Mapping
@@ -8,9 +8,9 @@ from typing import Any, Final
 from airflow.configuration import conf
 from airflow.sdk import TaskGroup
 
-from dags.built_model import BuiltModel
+from dags.shown.task import BuiltModel
 
-DBT: Final = Path(__file__).parents[1] / "dbt"
+DBT: Final = Path(__file__).parents[2] / "dbt"
 MANIFEST: Final = Path(
     conf.get("vitrine", "manifest", fallback=str(DBT / "target" / "manifest.json"))
 )

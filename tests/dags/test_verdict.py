@@ -57,7 +57,7 @@ def told(begun: datetime = AFTER, **statuses: str) -> Told:
     ],
 )
 def test_a_model_ends_as_its_build_says(what: Told, build: str | None, state: str | None) -> None:
-    from dags.built_model import judge
+    from dags.shown.verdict import judge
 
     verdict = judge([MODEL, TEST], what, build=build, since=ASKED)
 
@@ -65,7 +65,7 @@ def test_a_model_ends_as_its_build_says(what: Told, build: str | None, state: st
 
 
 def test_a_red_model_names_the_test_that_failed() -> None:
-    from dags.built_model import judge
+    from dags.shown.verdict import judge
 
     what = told(model="success", test="fail")
     verdict = judge([MODEL, TEST], what, build="failed", since=ASKED)
@@ -75,7 +75,7 @@ def test_a_red_model_names_the_test_that_failed() -> None:
 
 
 def test_a_task_instance_tells_when_its_try_was_made() -> None:
-    from dags.built_model import made_at
+    from dags.shown.verdict import made_at
 
     begin = datetime.now(UTC) - timedelta(milliseconds=1)
     made = made_at(uuid6.uuid7())
@@ -86,7 +86,7 @@ def test_a_task_instance_tells_when_its_try_was_made() -> None:
 def test_a_trigger_is_made_again_from_what_it_says_of_itself() -> None:
     from airflow.triggers.base import BaseTrigger
 
-    from dags.built_model import ModelTrigger
+    from dags.shown.trigger import ModelTrigger
 
     name, arguments = ModelTrigger(built_by="build", nodes=[MODEL, TEST]).serialize()
     again = ModelTrigger(**arguments)
