@@ -81,7 +81,16 @@ def by_script(day: str, *, environment: dict[str, str]) -> Side:
     stages, asked, cpu = {}, time.perf_counter(), _cpu_of_ended_children()
     for name, command in commands(day).items():
         begun = time.perf_counter() - asked
-        ran = subprocess.run(command, env=environment, check=False, capture_output=True, text=True)
+        # A session each, as Airflow's tasks have: where others want the cores too, Linux shares
+        # them out by session.
+        ran = subprocess.run(
+            command,
+            env=environment,
+            check=False,
+            capture_output=True,
+            text=True,
+            start_new_session=True,
+        )
         if ran.returncode:
             raise SystemExit(
                 f"{' '.join(command)} failed:\n{ran.stdout[-2000:]}{ran.stderr[-2000:]}"
