@@ -51,7 +51,7 @@ def in_process(ours: FeatureStore, peer: FeatureStore) -> dict[str, Ask]:
     return {
         "Feast: response": lambda ids: answer(peer, ids),
         "Feast: to_dict": lambda ids: answer(peer, ids).to_dict(),
-        "ours: response": lambda ids: answer(ours, ids),
+        "ours: response": lambda ids: answer(ours, ids).proto,
         "ours: to_dict": lambda ids: answer(ours, ids).to_dict(),
         "ours: Arrow": lambda ids: read_view(ours, view, ids, types=types, now=wide.END),
     }
