@@ -50,7 +50,7 @@ def plain_question(
         Exception: Whatever Feast says of a request that it does not understand.
     """
     rows = _columnar(entity_rows)
-    if not any(map(len, rows.values())) or getattr(features, "precompute_online", False):
+    if not any(map(_count, rows.values())) or getattr(features, "precompute_online", False):
         return None
     join_keys, views, join_key_of, on_demand, _, wanted, answer = (
         utils._prepare_entities_to_read_from_online_store(
@@ -66,6 +66,11 @@ def plain_question(
         return None
     utils._drop_unneeded_columns(answer, wanted)
     return Question(views, join_keys, join_key_of, answer)
+
+
+def _count(values: Any) -> int:
+    """How many there are, be it in a sequence or in Feast's ``RepeatedValue``."""
+    return len(values) if isinstance(values, Sequence) else len(values.val)
 
 
 def _columnar(entity_rows: Any) -> Mapping[str, Any]:

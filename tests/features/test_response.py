@@ -27,6 +27,7 @@ from feast.errors import FeatureNameCollisionError, FeatureViewNotFoundException
 from feast.feature_server_utils import convert_response_to_dict
 from feast.on_demand_feature_view import on_demand_feature_view
 from feast.online_response import OnlineResponse
+from feast.protos.feast.types.Value_pb2 import RepeatedValue, Value
 from feast.types import Array, Float64, Int64, Json, String
 
 from domain.clock import wall_now
@@ -177,6 +178,12 @@ def test_every_feature_and_both_services_are_answered_as_feast_answers_them(stor
     require_equal(store, store.get_feature_service("some"), both, full=False)
     renamed = {"thing_id": ASKED, "other_id": ASKED[::-1], "unheard_of": ASKED}
     require_equal(store, store.get_feature_service("two"), renamed, full=True)
+
+
+def test_entities_given_as_protobuf_are_answered_as_feast_answers_them(store):
+    repeated = RepeatedValue(val=[Value(string_val=thing) for thing in ASKED])
+    require_equal(store, REFS, {"thing_id": repeated}, full=False)
+    require_equal(store, REFS, {"thing_id": list(repeated.val)}, full=False)
 
 
 def test_an_expired_row_is_missing_in_an_answer_from_columns(store):
