@@ -60,7 +60,8 @@ def add_answers(
 
 def count_statuses(view: FeatureView, features: Sequence[str], rows: Rows) -> None:
     """Tell Feast's metrics, if somebody collects them, how many values were there."""
-    present = sum(int(rows.found(name).sum()) for name in features)
+    present = int(rows.is_found.sum()) * len(features)
+    present -= sum(int((rows.is_found & gone).sum()) for gone in rows.lacking.values())
     track_feature_statuses(view.name, present, len(features) * len(rows.is_found) - present)
 
 

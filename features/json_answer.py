@@ -38,13 +38,16 @@ def json_of(response: ColumnResponse) -> bytes:
 def _results(part: Part) -> list[dict[str, Any]]:
     """The features of one view; what is the same for all of them is spelled once."""
     moments = msgspec.Raw(msgspec.json.encode(_moments(part.rows)))
-    spelled: dict[int, msgspec.Raw] = {}
-    results = []
-    for column, kind, found in part.columns.values():
-        statuses = spelled.setdefault(id(found), _statuses(found))
-        values = json_values(column, kind)
-        results.append({"values": values, "statuses": statuses, "event_timestamps": moments})
-    return results
+    different = {id(found): found for _, _, found in part.columns.values()}
+    statuses = {key: _statuses(found) for key, found in different.items()}
+    return [
+        {
+            "values": json_values(column, kind),
+            "statuses": statuses[id(found)],
+            "event_timestamps": moments,
+        }
+        for column, kind, found in part.columns.values()
+    ]
 
 
 def _statuses(found: Bools) -> msgspec.Raw:

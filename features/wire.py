@@ -54,7 +54,8 @@ def feature_vectors(
             continue
         for name in alike:
             values[name] = memory_of(joined(_VALUES, _sized(_messages(columns[name], kind))))
-    statuses = {id(rows): _statuses(rows) for rows in found.values()}  # Mostly of one array.
+    different = {id(rows): rows for rows in found.values()}  # Mostly one array for all.
+    statuses = {key: _statuses(rows) for key, rows in different.items()}
     return [b"".join([values[name], statuses[id(found[name])], moments]) for name in columns]
 
 
