@@ -68,7 +68,7 @@ class Gathered:
 
     def keep(self) -> None:
         """Remember what the files held. Only once all of it has landed."""
-        self.recall.keep(self.spool, self.aside / "ids")
+        self.recall.keep(self.spool, self.aside / "recall")
 
 
 @contextmanager
@@ -101,6 +101,7 @@ def gathered(
             if not recall.goes_on(spool):
                 break
             raws = more()
+        recall.add_unknown(spool)
         told.delivered |= recall.reach
         told.notes += recall.notes
         for note in told.notes:

@@ -1,11 +1,11 @@
 """A day costs what changed: files that are as they were, and hold nothing of it, are not read.
 
-Of every file that was read it is kept which days it held, and a hash of every id on them. For one
-day are then read: the files that are new or changed; all files that hold one of the days these
-held, or hold now, or the asked day; and, as an id may stand on two days, all files of a day on
-which one of those ids stands. That is gone through until it ends. So the days that may have changed
-are read whole, and the result is that of reading everything; two ids of one hash only make it read
-more.
+Of every file that was read it is kept which days it held, a hash of every id on them, and the rows
+whose day nobody knows, so that they need not be read again. For one day are then read: the files
+that are new or changed; all files that hold one of the days these held, or hold now, or the asked
+day; and, as an id may stand on two days, all files of a day on which one of those ids stands. That
+is gone through until it ends. So the days that may have changed are read whole, and the result is
+that of reading everything; two ids of one hash only make it read more.
 
 A file is as it was if its size, its inode and its times of change (mtime and ctime, nanoseconds)
 are. Nobody sets a ctime back; a file system that has none, or a file rewritten in the same size
@@ -47,6 +47,7 @@ class Record:
         notes: What was said about it.
         due: From when on a row that was in the future no longer is.
         ids: The file of its ids' hashes and their days; "" if it had no fit row.
+        unknown: The file of its refused rows without a day; "" if it had none.
     """
 
     stamp: tuple[int, ...]
@@ -55,6 +56,12 @@ class Record:
     notes: tuple[str, ...] = ()
     due: datetime | None = None
     ids: str = ""
+    unknown: str = ""
+
+    @property
+    def kept(self) -> set[str]:
+        """The names of the files that tell more of it."""
+        return {self.ids, self.unknown} - {""}
 
 
 class Recall:
@@ -80,7 +87,7 @@ class Recall:
             self._there[file] = _stamp(file)
         if file in self._found:
             return False
-        is_wanted = self._is_changed(file) or bool(self._before[file].days & self._touched)
+        is_wanted = self._is_changed(file) or self._holds_touched(self._before[file])
         if is_wanted:
             self._found[file] = Record(self._there[file])
         return is_wanted
@@ -117,7 +124,13 @@ class Recall:
             if found <= self._touched:
                 break
             self._touched |= found
-        return any(record.days & self._touched for record in skipped.values())
+        return any(map(self._holds_touched, skipped.values()))
+
+    def add_unknown(self, spool: Spool) -> None:
+        """Add the rows without a day of the files that were not read, if others have changed."""
+        for file in self._skipped if None in self._touched else ():
+            if self._before[file].unknown:
+                spool.add_unknown(self._folder / self._before[file].unknown)
 
     def is_whole(self, day: Day) -> bool:
         """Whether every file that holds rows of a day was read."""
@@ -136,19 +149,27 @@ class Recall:
 
     def keep(self, spool: Spool, aside: Path) -> None:
         """Remember all of it for the next time. Only once everything that was read has landed."""
-        ids = spool.write_ids(aside)
+        if not self._there:
+            return  # The source is no files.
+        ids, unknown = spool.write_ids(aside / "ids"), spool.write_unknown(aside / "unknown")
         records = {file: self._before[file] for file in self._skipped}
         for number, (file, record) in enumerate(self._found.items()):
-            name = f"{uuid4().hex}.parquet" if number in ids else ""
-            if name:
-                put(ids[number], self._folder / name)
-            records[file] = replace(record, ids=name)
+            records[file] = replace(
+                record, ids=self._put(ids.get(number)), unknown=self._put(unknown.get(number))
+            )
         told = {str(file): _told(record) for file, record in records.items()}
         write_json(self._index, {"code": _code(), "files": told})
-        used = {record.ids for record in records.values()}
+        used = set[str]().union(*(record.kept for record in records.values()))
         for path in self._folder.glob("*.parquet"):
             if path.name not in used:
                 path.unlink()
+
+    def _put(self, path: Path | None) -> str:
+        if path is None:
+            return ""
+        name = f"{uuid4().hex}.parquet"
+        put(path, self._folder / name)
+        return name
 
     def forget(self) -> None:
         """Read everything the next time."""
@@ -166,6 +187,9 @@ class Recall:
         before = self._before.get(file)
         is_due = before is not None and before.due is not None and before.due <= self._now
         return before is None or before.stamp != self._there[file] or is_due
+
+    def _holds_touched(self, record: Record) -> bool:
+        return bool(record.days & self._touched - {None})
 
     def _ids(self, records: Iterable[Record]) -> list[str]:
         return sorted(str(self._folder / record.ids) for record in records if record.ids)
@@ -185,7 +209,7 @@ def _read(folder: Path) -> dict[Path, Record]:
     if content["code"] != _code():
         return {}
     records = {Path(file): _record(told) for file, told in content["files"].items()}
-    is_whole = all((folder / one.ids).is_file() for one in records.values() if one.ids)
+    is_whole = all((folder / name).is_file() for one in records.values() for name in one.kept)
     return records if is_whole else {}
 
 
@@ -197,6 +221,7 @@ def _told(record: Record) -> dict[str, object]:
         "notes": record.notes,
         "due": record.due and record.due.isoformat(),
         "ids": record.ids,
+        "unknown": record.unknown,
     }
 
 
@@ -208,6 +233,7 @@ def _record(told: Mapping[str, list[str]]) -> Record:
         notes=tuple(told["notes"]),
         due=datetime.fromisoformat(str(told["due"])) if told["due"] else None,
         ids=str(told["ids"]),
+        unknown=str(told["unknown"]),
     )
 
 

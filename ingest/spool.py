@@ -16,6 +16,7 @@ from typing import Final
 import duckdb
 import polars as pl
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from ingest.content import SEPARATOR
 from ingest.rules import ID_COLUMN, TIME_COLUMN
@@ -51,12 +52,23 @@ class Spool:
         self.rows_in.update(judged.rows_in())
         self.reasons.update(judged.refused_by_reason())
         self._parts += 1
-        fit = judged.fit().with_columns(pl.lit(file, dtype=pl.Int64).alias(FILE))
-        for kind, rows in (("fit", fit), ("refused", judged.refused())):
+        number = pl.lit(file, dtype=pl.Int64).alias(FILE)
+        for kind, rows in (("fit", judged.fit()), ("refused", judged.refused())):
             if rows.height:
                 path = self._folder / kind / f"{self._parts}.parquet"
                 path.parent.mkdir(parents=True, exist_ok=True)
-                rows.write_parquet(path, compression="lz4")
+                rows.with_columns(number).write_parquet(path, compression="lz4")
+
+    def add_unknown(self, told: Path) -> None:
+        """Put rows aside that a file of ``write_unknown`` tells of."""
+        rows = pl.DataFrame(pq.ParquetFile(told).read())
+        self.rows_in[None] += rows.height
+        self.reasons.update((None, reason) for reason in rows["reason"])
+        self._parts += 1
+        path = self._folder / "refused" / f"{self._parts}.parquet"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        nobody = (pl.lit(None, pl.Date).alias(DAY), pl.lit(None, pl.Int64).alias(FILE))
+        rows.with_columns(nobody).write_parquet(path, compression="lz4")
 
     def landed(self) -> DayRows:
         """Each day's rows without the repeated ones: the schema's columns.
@@ -124,13 +136,22 @@ class Spool:
         return {day for (day,) in found}
 
     def write_ids(self, folder: Path) -> dict[int, Path]:
-        """A file of ``_day`` and the hash of the id of every fit row, for each file's number."""
-        if not self._files("fit"):
+        """For each file's number a file of ``_day`` and the hash of the id of every fit row."""
+        return self._write_by_file("fit", f"{DAY}, hash({ID_COLUMN[self._table]}) as id", folder)
+
+    def write_unknown(self, folder: Path) -> dict[int, Path]:
+        """For each file's number a file of its refused rows whose day cannot be known."""
+        return self._write_by_file("refused", "row, reason, line", folder, where=f"{DAY} is null")
+
+    def _write_by_file(
+        self, kind: str, columns: str, folder: Path, *, where: str = "true"
+    ) -> dict[int, Path]:
+        if not self._files(kind):
             return {}
-        with self._reader("fit") as reader:
+        folder.mkdir(parents=True)
+        with self._reader(kind) as reader:
             reader.execute(
-                f"copy (select {DAY}, hash({ID_COLUMN[self._table]}) as id, {FILE} from fit "
-                f"where {FILE} is not null) "
+                f"copy (select {columns}, {FILE} from {kind} where {FILE} is not null and {where}) "
                 f"to '{folder}' (format parquet, partition_by ({FILE}))"
             )
         return {

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from domain.errors import BadInputError
 from domain.settings import Settings
-from ingest import readers
+from ingest import ledger, readers
 from ingest.run import ingest
 
 FIRST = date(2026, 1, 1)
@@ -23,7 +23,7 @@ ROW = st.fixed_dictionaries(
         # Few ids and few days: the same id on two days, in two files, is what must be found.
         "event_id": st.sampled_from(["a", "b", "c", "d", "e", "f", ""]),
         "event_type": st.just("click"),
-        "day": st.integers(0, 5),
+        "day": st.sampled_from([0, 1, 2, 3, 4, 5, None]),
         "user_id": st.sampled_from(["u1", "u2", ""]),
         "item_id": st.just("i1"),
         "quantity": st.sampled_from(["1", "2", "-1"]),
@@ -38,9 +38,10 @@ def write(shop: Path, name: str, rows) -> None:
         writer = csv.DictWriter(file, NAMES)
         writer.writeheader()
         for row in rows:
-            moment = FIRST + timedelta(days=row["day"])
+            day = row["day"]
+            moment = "soon" if day is None else f"{FIRST + timedelta(days=day)}T10:00:00Z"
             told = {key: value for key, value in row.items() if key != "day"}
-            writer.writerow({**told, "event_timestamp": f"{moment}T10:00:00Z"})
+            writer.writerow({**told, "event_timestamp": moment})
 
 
 def change(shop: Path, written, gone) -> None:
@@ -137,6 +138,16 @@ def test_a_late_row_makes_its_days_files_read(history, tmp_path, files_read):
     write(tmp_path, "20", rows(20, 3, ids="20-"))
     history(20)
     assert sorted(files_read) == ["events_03.csv", "events_20.csv", "items.csv"]
+
+
+def test_a_row_without_a_day_makes_no_other_file_be_read(history, tmp_path, files_read):
+    for number in (20, 21):
+        files_read.clear()
+        write(tmp_path, f"{number}", rows(number, None, ids=f"{number}-"))
+        history(number)
+        assert files_read == [f"events_{number}.csv", "items.csv"]
+    lake = tmp_path / "home/lake"
+    assert ledger.entries(lake, "files", "events")[None].rows_quarantined == 2
 
 
 def test_an_id_of_another_day_makes_that_days_files_read(history, tmp_path, files_read):
