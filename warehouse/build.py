@@ -1,7 +1,8 @@
 """One build: plan the days, run dbt, count the rows, publish the marts, forget the dirty days."""
 
-from collections.abc import Iterable
-from contextlib import AbstractContextManager
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import date
 
 from domain import dirty
@@ -61,8 +62,12 @@ def publish_days(settings: Settings, days: Iterable[date]) -> Receipt:
         return _publish(settings, made, {}, Stopwatch())
 
 
-def _lock(settings: Settings) -> AbstractContextManager[None]:
-    return only_writer(settings.marts, lock=settings.root / "warehouse.lock")
+@contextmanager
+def _lock(settings: Settings) -> Iterator[None]:
+    with only_writer(settings.marts, lock=settings.root / "warehouse.lock"):
+        # What dbt's DuckDB had sorted on the disk when it was killed.
+        shutil.rmtree(f"{settings.warehouse_file}.tmp", ignore_errors=True)
+        yield
 
 
 def _planned(settings: Settings, days: Iterable[date], *, is_full: bool) -> Plan:
