@@ -41,4 +41,5 @@ def main() -> None:
         sys.exit(f"vitrine: {type(error).__name__}: {error}")
 
 
-main()
+if __name__ == "__main__":
+    main()
