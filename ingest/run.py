@@ -193,7 +193,7 @@ def _require_rows(landed: Landed, tally: Tally, window: Window, place: Place) ->
     if landed.total("rows_in") and not landed.total("rows_landed"):
         raise BadInputError(
             f"not one of {landed.total('rows_in')} rows of {place.table} is fit: "
-            f"{dict(tally.reasons)}; see {place.quarantine(None).parent}"
+            f"{dict(sorted(tally.reasons.items()))}; see {place.quarantine(None).parent}"
         )
     if window.day is None and not landed.days:
         before = f" before {window.until}" if window.until else ""
