@@ -55,7 +55,7 @@ def kept_per_column(weights_VV: sparse.csc_matrix, count: int) -> sparse.csr_mat
 
 def taken(batch: UserBatch, *, power: float, seen_weight: float) -> sparse.csr_matrix:
     """What each user bought, by ``weight ** power``, and a little of what was only seen: [B, V]."""
-    bought = batch.bought_BV.tocsr().astype(np.float32)
+    bought: sparse.csr_matrix = batch.bought_BV.tocsr().astype(np.float32)
     bought.data = bought.data**power
     if seen_weight == 0:
         return bought
@@ -132,7 +132,7 @@ class NeighboursRetriever(_ItemItem):
         norms_V = np.sqrt(np.asarray(users_BV.multiply(users_BV).sum(axis=0)).ravel())
         scale = sparse.diags_array(1.0 / np.maximum(norms_V, 1e-12))
         cosine_VV = (scale @ (users_BV.T @ users_BV) @ scale).tocsc()
-        together = users_BV.sign()
+        together = (users_BV > 0).astype(np.float32)
         counts_VV = (together.T @ together).tocsc()
         counts_VV.data = counts_VV.data / (counts_VV.data + config.shrinkage)
         cosine_VV = cosine_VV.multiply(counts_VV).tocsc()

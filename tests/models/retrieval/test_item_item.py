@@ -28,7 +28,7 @@ def batch(planted):
 
 def test_ease_is_the_least_squares_answer_without_a_diagonal(planted, batch):
     """Each column solved alone, as ridge regression on the other items."""
-    config = EaseConfig(regularization=3.0, seen_weight=0.0, kept=1_000)
+    config = EaseConfig(regularization=3.0, power=1.0, seen_weight=0.0, kept=1_000)
     weights = fit(EaseRetriever, planted, config).weights_VV.toarray()
     x = batch.bought_BV.toarray().astype(np.float64)
     for item in (2, 17, 41):
