@@ -6,8 +6,9 @@
 there are enough) through ``vitrine ingest``, ``check landed``, ``build``, ``check features`` and
 ``materialize``: rows per second and the peak resident memory of the command and its children.
 
-``history``: the simulated shop's day 10 and day 300 through the same commands, after a history of
-9 and of 299 days: seconds of the work itself (from each command's receipt, start-up left out).
+``history``: day 10 and day 300 of a shop that hands over a file a day, all days alike, through the
+same commands, after a history of 9 and of 299 days: seconds of the work itself (from each command's
+receipt, start-up left out) and CPU seconds of the whole command, the two shops in turns.
 
 Writes ``benchmarks/results/day.json`` and ``.md``. Ten million events need about 10 GB of disk.
 """
@@ -15,6 +16,7 @@ Writes ``benchmarks/results/day.json`` and ``.md``. Ten million events need abou
 import argparse
 import json
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -27,6 +29,8 @@ from typing import Any, Final
 
 import duckdb
 import psutil
+import pyarrow as pa
+import pyarrow.parquet as pq
 from machine import keep, machine, summary
 
 from simulator.config import PRESETS
@@ -39,6 +43,8 @@ HOPS: Final = (
     ("check features", ("check", "features")),
     ("feast", ("materialize",)),
 )
+FIRST: Final = date(2026, 1, 1)
+HISTORY_SHOP: Final = {"user_count": 400, "item_count": 500}
 SEED_SHOP: Final = {
     "user_count": 4_000,
     "item_count": 2_000,
@@ -71,8 +77,8 @@ class PeakMemory(threading.Thread):
 
 
 def vitrine(*arguments: str, environment: dict[str, str]) -> dict[str, object]:
-    """Run one command; its receipt with ``wall_s`` and ``peak_gib`` added."""
-    begun = time.perf_counter()
+    """Run one command; its receipt with ``wall_s``, ``cpu_s`` and ``peak_gib`` added."""
+    begun, used = time.perf_counter(), _cpu_of_children()
     process = subprocess.Popen(
         [Path(sys.executable).with_name("vitrine"), *arguments],
         env={**os.environ, **environment},
@@ -88,15 +94,30 @@ def vitrine(*arguments: str, environment: dict[str, str]) -> dict[str, object]:
     if process.returncode:
         raise SystemExit(f"vitrine {' '.join(arguments)} failed: {err[-2_000:]}{out[-2_000:]}")
     receipt = json.loads(out.strip().splitlines()[-1])
-    return {**receipt, "wall_s": round(wall, 2), "peak_gib": round(peak, 2)}
+    cpu = _cpu_of_children() - used
+    return {
+        **receipt,
+        "wall_s": round(wall, 2),
+        "cpu_s": round(cpu, 2),
+        "peak_gib": round(peak, 2),
+    }
+
+
+def _cpu_of_children() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def _seed(**size: int) -> tuple[pa.Table, pa.Table, pa.Table]:
+    """One simulated day: events, items, users."""
+    config = replace(PRESETS["base"], first_day=FIRST, last_day=FIRST, **SEED_SHOP | size)
+    shop = simulate(config, seed=7)
+    return shop.events(FIRST), shop.items(FIRST), shop.users(FIRST)
 
 
 def make_day(folder: Path, *, events: int) -> int:
     """Write a shop in the ``files`` form whose last day has about ``events`` events."""
-    first = date(2026, 1, 1)
-    config = replace(PRESETS["base"], first_day=first, last_day=first, **SEED_SHOP)
-    shop = simulate(config, seed=7)
-    seed_events, items, users = shop.events(first), shop.items(first), shop.users(first)
+    seed_events, items, users = _seed()
     copies = max(1, round(events / seed_events.num_rows))
     folder.mkdir(parents=True)
     with duckdb.connect() as connection:
@@ -137,6 +158,7 @@ def volume(*, events: int, scratch: Path) -> dict[str, object]:
             {
                 "hop": name,
                 "wall_s": receipt["wall_s"],
+                "cpu_s": receipt["cpu_s"],
                 "events_per_s": rate,
                 "peak_gib": receipt["peak_gib"],
                 "rows_in": receipt.get("rows_in"),
@@ -147,26 +169,58 @@ def volume(*, events: int, scratch: Path) -> dict[str, object]:
     return {"events": rows, "hops": hops}
 
 
+class Shop:
+    """A shop that hands over one file a day; every day is the first one again."""
+
+    def __init__(self, scratch: Path) -> None:
+        self._data = scratch / "shop"
+        self._data.mkdir(parents=True)
+        self._events, items, users = _seed(**HISTORY_SHOP)
+        pq.write_table(items, self._data / "items.parquet")
+        pq.write_table(users, self._data / "users.parquet")
+        self.events_a_day = self._events.num_rows
+        self.environment = {
+            "VITRINE_HOME": str(scratch / "home"),
+            "VITRINE_SOURCE": "files",
+            "VITRINE_DATA": str(self._data),
+        }
+
+    def hand_over(self, day: date) -> None:
+        """Write the day's file."""
+        with duckdb.connect() as connection:
+            connection.register("first_day", self._events)
+            connection.execute(
+                f"COPY (SELECT * REPLACE (event_id || '-{day}' AS event_id, "
+                f"session_id || '-{day}' AS session_id, request_id || '-{day}' AS request_id, "
+                f"event_timestamp + INTERVAL {(day - FIRST).days} DAY AS event_timestamp) "
+                f"FROM first_day) TO '{self._data / f'events_{day}.parquet'}' (FORMAT parquet)"
+            )
+
+
 def history(*, days: tuple[int, ...], scratch: Path, repeats: int = 3) -> dict[str, object]:
     """The same kind of day after a short and after a long history."""
-    first = PRESETS["base"].first_day
-    found: dict[str, object] = {}
-    for number in days:
-        environment = {
-            "VITRINE_HOME": str(scratch / f"home{number}"),
-            "VITRINE_SOURCE": "simulated",
-        }
-        day = first + timedelta(days=number - 1)
-        vitrine("ingest", "--history", "--until", day.isoformat(), environment=environment)
-        vitrine("build", "--all", environment=environment)
-        vitrine("materialize", environment=environment)
-        seconds: dict[str, list[float]] = {}
-        for _ in range(repeats):
+    shops = {number: Shop(scratch / str(number)) for number in days}
+    for number, shop in shops.items():
+        for back in range(number - 1):
+            shop.hand_over(FIRST + timedelta(days=back))
+        vitrine("ingest", "--history", environment=shop.environment)
+        vitrine("build", "--all", environment=shop.environment)
+        vitrine("materialize", environment=shop.environment)
+        shop.hand_over(FIRST + timedelta(days=number - 1))
+    found: dict[int, dict[str, list[dict[str, object]]]] = {number: {} for number in days}
+    for _ in range(repeats):
+        for number, shop in shops.items():
+            day = FIRST + timedelta(days=number - 1)
             for name, arguments in HOPS:
-                receipt = vitrine(*arguments, "--day", day.isoformat(), environment=environment)
-                seconds.setdefault(name, []).append(float(receipt["seconds"]))
-        found[f"day {number}"] = {name: summary(values) for name, values in seconds.items()}
-    return found
+                told = vitrine(*arguments, "--day", day.isoformat(), environment=shop.environment)
+                found[number].setdefault(name, []).append(told)
+    result: dict[str, object] = {"events_a_day": shops[days[0]].events_a_day}
+    for number, hops in found.items():
+        result[f"day {number}"] = {
+            name: {key: summary([float(one[key]) for one in told]) for key in ("seconds", "cpu_s")}
+            for name, told in hops.items()
+        }
+    return result
 
 
 def _table(result: dict[str, Any]) -> list[str]:
@@ -174,19 +228,30 @@ def _table(result: dict[str, Any]) -> list[str]:
     lines = ["# One day, hop by hop", "", f"Machine: {result['machine']}."]
     if "volume" in result:
         lines += ["", f"{result['volume']['events']:,} events in one day:", ""]
-        lines += ["| hop | seconds | events/s | peak GiB |", "|---|---|---|---|"]
+        lines += ["| hop | seconds | CPU seconds | events/s | peak GiB |", "|---|---|---|---|---|"]
         for each in result["volume"]["hops"]:
             rate = f"{each['events_per_s']:,}"
-            lines.append(f"| {each['hop']} | {each['wall_s']} | {rate} | {each['peak_gib']} |")
+            lines.append(
+                f"| {each['hop']} | {each['wall_s']} | {each['cpu_s']} | {rate} "
+                f"| {each['peak_gib']} |"
+            )
     if "history" in result:
-        days = result["history"]
-        lines += ["", "Seconds of the work itself, median (min-max):", ""]
-        lines += ["| hop | " + " | ".join(days) + " |", "|---" * (len(days) + 1) + "|"]
+        lines += _history_table(result["history"])
+    return lines
+
+
+def _history_table(history: dict[str, Any]) -> list[str]:
+    days = {name: hops for name, hops in history.items() if name.startswith("day ")}
+    first, last = days
+    lines = ["", f"A day of {history['events_a_day']:,} events in a short and in a long history."]
+    for key, title in (("seconds", "Seconds of the work itself"), ("cpu_s", "CPU seconds")):
+        lines += ["", f"{title}, median (min-max):", "", f"| hop | {first} | {last} | ratio |"]
+        lines += ["|---|---|---|---|"]
         for name, _ in HOPS:
-            cells = [
-                f"{d[name]['median']} ({d[name]['min']}-{d[name]['max']})" for d in days.values()
-            ]
-            lines.append(f"| {name} | " + " | ".join(cells) + " |")
+            one, other = (days[day][name][key] for day in (first, last))
+            cells = [f"{d['median']} ({d['min']}-{d['max']})" for d in (one, other)]
+            ratio = other["median"] / one["median"]
+            lines.append(f"| {name} | {' | '.join(cells)} | {ratio:.2f} |")
     return lines
 
 

@@ -1,19 +1,16 @@
 """Point-in-time join: our offline store beside Feast's own dask and DuckDB stores, on one file.
 
-    python benchmarks/history.py [asked rows] [--keep]
+    python benchmarks/history.py [asked rows]
 
-Each store runs in a process of its own, one after the other, through ``get_historical_features``.
-Every value of every row of the peers is compared with ours. A peer that cannot (memory, time) is
-asked for half as much, until it can, beside ours on the same. Prints a table; with ``--keep`` also
-writes ``benchmarks/results/history.json`` and ``.md``.
+Each join is a process of its own, through ``get_historical_features``; ours and the peer take
+turns. Every value of every row of the peers is compared with ours. A peer that cannot (memory,
+time) is asked for half as much, until it can, beside ours on the same.
 """
 
 import argparse
 import json
 import os
-import platform
 import resource
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -21,7 +18,6 @@ import time
 import warnings
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +28,7 @@ import pyarrow.parquet as pq
 from feast import Entity, FeatureStore, FeatureView, Field, FileSource, RepoConfig, ValueType
 from feast.data_format import ParquetFormat
 from feast.types import Float64, Int64
+from machine import keep, machine, summary
 
 OURS = "ours"
 STORES = {
@@ -39,13 +36,12 @@ STORES = {
     "feast duckdb": "duckdb",
     "feast dask": "dask",
 }
-REPEATS = {OURS: 5, "feast duckdb": 3, "feast dask": 3}
-LIMIT_S = 600
+ROUNDS = {"feast duckdb": 3, "feast dask": 2}
+LIMIT_S = 300
 LIMIT_GIB = 14
 FEWEST = 50_000
 FIRST = datetime(2026, 1, 1, tzinfo=UTC)
 DAYS = 100
-RESULTS = Path(__file__).parent / "results"
 NOTES = f"""Each process may use {LIMIT_GIB} GiB and {LIMIT_S} s. CPU seconds say more than seconds
 where other work ran.
 
@@ -151,56 +147,77 @@ def open_store(folder: Path, offline: str, shape: Shape) -> FeatureStore:
 
 
 def run_one(folder: Path, name: str, shape: Shape) -> None:
-    """Measure one store in this process; write what it answered, print how long it took."""
+    """Join once in this process; write what was answered, print how long it took."""
     limit = LIMIT_GIB * 2**30
     resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
     warnings.simplefilter("ignore")
     store = open_store(folder, STORES[name], shape)
     frame = asked(shape)
     references = [f"measures:{feature}" for feature in names(shape)]
-    seconds, cpu_seconds = [], []
-    for _ in range(REPEATS[name]):
-        began, cpu_began = time.perf_counter(), time.process_time()
-        joined = store.get_historical_features(entity_df=frame, features=references).to_arrow()
-        seconds.append(round(time.perf_counter() - began, 3))
-        cpu_seconds.append(round(time.process_time() - cpu_began, 3))
-        if sum(seconds) + seconds[-1] > LIMIT_S * 0.8:
-            break
-    peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    began, cpu_began = time.perf_counter(), time.process_time()
+    joined = store.get_historical_features(entity_df=frame, features=references).to_arrow()
+    found = {
+        "seconds": round(time.perf_counter() - began, 3),
+        "cpu_seconds": round(time.process_time() - cpu_began, 3),
+        "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+    }
     pq.write_table(joined, folder / f"{name}.parquet")
-    found = {"seconds": seconds, "cpu_seconds": cpu_seconds, "peak_mib": peak_mib}
-    print(json.dumps({"asked_rows": shape.asked_rows, **found}))
+    print(json.dumps(found))
 
 
-def measure(folder: Path, name: str, shape: Shape) -> dict[str, object]:
+def measure(folder: Path, name: str, shape: Shape) -> dict[str, float]:
+    """One join in a process of its own.
+
+    Raises:
+        RuntimeError: If it could not; says why.
+    """
+    print(f"{name}: {shape.asked_rows:,} asked rows", file=sys.stderr, flush=True)
     command = [sys.executable, __file__, str(shape.asked_rows), "--one", name, "--in", str(folder)]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_S, check=False)
     except subprocess.TimeoutExpired:
-        return {"failed": f"not done after {LIMIT_S} s"}
+        raise RuntimeError(f"not done after {LIMIT_S} s") from None
     if done.returncode:
-        return {"failed": (done.stderr.strip().splitlines() or [f"exit {done.returncode}"])[-1]}
-    found = json.loads(done.stdout.splitlines()[-1])
-    medians = {"median_s": found["seconds"], "median_cpu_s": found["cpu_seconds"]}
-    return {**found, **{name: statistics.median(values) for name, values in medians.items()}}
+        lines = done.stderr.strip().splitlines()
+        errors = [line for line in lines if "Error" in line and "nanobind" not in line]
+        raise RuntimeError((errors or lines or [f"exit {done.returncode}"])[-1])
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 def as_many_as_it_can(folder: Path, name: str, shape: Shape) -> dict[str, object]:
-    """Measure a peer, asking for half as many rows whenever it fails; ours beside it."""
-    failed = {}
-    while "failed" in (found := measure(folder, name, shape)):
-        failed[str(shape.asked_rows)] = found["failed"]
-        if shape.asked_rows <= FEWEST:
-            return {"could_not": failed}
-        shape = replace(shape, asked_rows=shape.asked_rows // 2)
-    ours = measure(folder, OURS, shape)
+    """The peer and ours, in turns, on as many rows as the peer can join: halved until it can."""
+    could_not = {}
+    while True:
+        try:
+            first = measure(folder, name, shape)
+        except RuntimeError as error:
+            could_not[str(shape.asked_rows)] = str(error)
+            if shape.asked_rows <= FEWEST:
+                return {"could_not": could_not}
+            shape = replace(shape, asked_rows=shape.asked_rows // 2)
+        else:
+            break
+    turns = [(first, measure(folder, OURS, shape))]
+    while len(turns) < ROUNDS[name]:
+        turns.append((measure(folder, name, shape), measure(folder, OURS, shape)))
+    peers, ours = ([turn[side] for turn in turns] for side in (0, 1))
     return {
-        **found,
-        "could_not": failed,
-        "ours": ours,
-        "ratio": round(found["median_s"] / ours["median_s"], 1),
-        "cpu_ratio": round(found["median_cpu_s"] / ours["median_cpu_s"], 1),
+        "asked_rows": shape.asked_rows,
+        "could_not": could_not,
+        "peer": runs(peers),
+        "ours": runs(ours),
+        "ratio": summary([peer["seconds"] / our["seconds"] for peer, our in turns]),
+        "cpu_ratio": summary([peer["cpu_seconds"] / our["cpu_seconds"] for peer, our in turns]),
         "values_that_differ": differing_values(folder, name, shape),
+    }
+
+
+def runs(found: list[dict[str, float]]) -> dict[str, object]:
+    """Every run's seconds, and the most memory of one."""
+    return {
+        "seconds": summary([run["seconds"] for run in found]),
+        "cpu_seconds": summary([run["cpu_seconds"] for run in found]),
+        "peak_mib": max(run["peak_mib"] for run in found),
     }
 
 
@@ -218,64 +235,61 @@ def differing_values(folder: Path, name: str, shape: Shape) -> int:
 
 
 def report(shape: Shape) -> dict[str, object]:
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory(prefix="vitrine-bench-") as name:
         folder = Path(name)
         write_rows(folder, shape)
         found = {name: as_many_as_it_can(folder, name, shape) for name in STORES if name != OURS}
     return {
-        "machine": f"{len(os.sched_getaffinity(0))} cores",
-        "versions": {
-            "python": platform.python_version(),
-            **{name: version(name) for name in ("feast", "duckdb", "dask", "pandas", "pyarrow")},
-        },
+        "machine": machine("feast", "duckdb", "dask", "pandas", "pyarrow"),
         "limits": {"gib": LIMIT_GIB, "seconds": LIMIT_S},
         "shape": asdict(shape),
+        "load_averages_at_the_end": os.getloadavg(),
         "peers": found,
     }
 
 
-def as_table(found: dict[str, object]) -> str:
+def table(found: dict[str, object]) -> list[str]:
     shape = found["shape"]
     lines = [
-        "| store | asked rows | median s (all) | median CPU s | peak MiB | times ours (CPU) "
-        "| values that differ |",
-        "|---|---|---|---|---|---|---|",
+        "# Point-in-time join",
+        "",
+        f"`python benchmarks/history.py`: {shape['features']} features over "
+        f"{shape['entities'] * shape['rows_per_entity']:,} feature rows "
+        f"({shape['entities']:,} entities, {shape['rows_per_entity']} rows each).",
+        "Seconds are medians (least-most) of rounds in which the two took turns.",
+        "",
+        f"Machine: {found['machine']}; load averages at the end "
+        f"{[round(load, 1) for load in found['load_averages_at_the_end']]}.",
+        "",
+        "| store | asked rows | s | CPU s | peak MiB | over ours | by CPU | values that differ |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for name, peer in found["peers"].items():
         lines += [
-            f"| {name} | {int(rows):,} | {why} | | | | |" for rows, why in peer["could_not"].items()
+            f"| {name} | {int(rows):,} | {w} | | | | | |" for rows, w in peer["could_not"].items()
         ]
-        if "ours" in peer:
-            ratio = f"{peer['ratio']} ({peer['cpu_ratio']})"
-            lines += [as_line(OURS, peer["ours"], "1", "")]
-            lines += [as_line(name, peer, ratio, peer["values_that_differ"])]
-    what = (
-        f"Point-in-time join of {shape['features']} features over "
-        f"{shape['entities'] * shape['rows_per_entity']:,} feature rows "
-        f"({shape['entities']:,} entities, {shape['rows_per_entity']} rows each), "
-        f"{found['machine']}"
-    )
-    return "\n".join([what, "", *lines, "", NOTES])
+        if "ours" not in peer:
+            continue
+        rows = f"{peer['asked_rows']:,}"
+        ratios = f"{spread(peer['ratio'])} x | {spread(peer['cpu_ratio'])} x"
+        lines += [f"| {OURS} | {rows} | {cells(peer['ours'])} | 1 | 1 | |"]
+        lines += [
+            f"| {name} | {rows} | {cells(peer['peer'])} | {ratios} | {peer['values_that_differ']} |"
+        ]
+    return [*lines, "", *NOTES.splitlines()]
 
 
-def as_line(name: str, found: dict, ratio: str, differ: object) -> str:
-    runs = ", ".join(f"{second:.2f}" for second in found["seconds"])
-    cells = (
-        name,
-        f"{found['asked_rows']:,}",
-        f"{found['median_s']:.2f} ({runs})",
-        f"{found['median_cpu_s']:.2f}",
-        found["peak_mib"],
-        ratio,
-        differ,
-    )
-    return "| " + " | ".join(map(str, cells)) + " |"
+def cells(found: dict[str, object]) -> str:
+    return f"{spread(found['seconds'])} | {spread(found['cpu_seconds'])} | {found['peak_mib']:,}"
+
+
+def spread(found: dict[str, float]) -> str:
+    return f"{found['median']:.1f} ({found['min']:.1f}-{found['max']:.1f})"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("asked_rows", nargs="?", type=int, default=1_000_000)
-    parser.add_argument("--keep", action="store_true")
     parser.add_argument("--one", choices=STORES)
     parser.add_argument("--in", dest="folder", type=Path)
     told = parser.parse_args()
@@ -284,11 +298,7 @@ def main() -> None:
         run_one(told.folder, told.one, shape)
         return
     found = report(shape)
-    print(as_table(found))
-    if told.keep:
-        RESULTS.mkdir(exist_ok=True)
-        (RESULTS / "history.json").write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
-        (RESULTS / "history.md").write_text(as_table(found), encoding="utf-8")
+    keep("history", found, table(found))
 
 
 if __name__ == "__main__":

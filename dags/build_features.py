@@ -1,8 +1,8 @@
 """Build one day of features and put them online.
 
 Runs when `events` has a new day; the day is that run's **partition key** (by hand: that field of
-the form). One `dbt build` runs all models; every model is a task of the group `dbt`, with its
-result and its SQL.
+the form). One `dbt build` runs all models; every model is a task of the group `dbt` that shows
+what became of it and of its tests (*Logs*) and its SQL (*Docs*). To build again, clear `build`.
 
 Produces: user_features, item_features, user_history, retrieval_examples, ranking_examples.
 Safe to re-run: every step replaces exactly the day it is given. A day that fails a dbt test, the
@@ -13,9 +13,10 @@ import pendulum
 from airflow.sdk import PartitionedAssetTimetable, chain, dag, task
 
 from dags.assets import EVENTS, EXAMPLES, FEATURES
-from dags.transform import dbt_models
+from dags.shown.group import dbt_models
 
 EVENT_DATE = "{{ dag_run.partition_key }}"
+RUN = "{{ dag_run.run_id }}"
 
 
 @dag(
@@ -28,17 +29,12 @@ EVENT_DATE = "{{ dag_run.partition_key }}"
     default_args={"retries": 1, "retry_delay": pendulum.duration(seconds=10)},
 )
 def build_features() -> None:
-    """Plan, transform, publish, check, materialize: in that order, for one event date."""
-
-    @task.bash(pool="warehouse")
-    def plan() -> str:
-        """List the days to build: this one and those that late events made dirty."""
-        return f"vitrine build --plan --day {EVENT_DATE}"
+    """Build, check, materialize: in that order, for one event date."""
 
     @task.bash(pool="warehouse", outlets=EXAMPLES)
-    def publish() -> str:
-        """Reconcile the row counts and publish the marts as Parquet."""
-        return f"vitrine build --publish-only --day {EVENT_DATE}"
+    def build() -> str:
+        """Plan the days (this one, and those late events made dirty), run dbt, count, publish."""
+        return f"vitrine build --day {EVENT_DATE} --run {RUN}"
 
     @task.bash(retries=0)
     def check_features() -> str:
@@ -50,7 +46,9 @@ def build_features() -> None:
         """Copy the day's features from the offline to the online store."""
         return f"vitrine materialize --day {EVENT_DATE}"
 
-    chain(plan(), dbt_models(EVENT_DATE), publish(), check_features(), materialize())
+    built = build()
+    built >> dbt_models(built_by="build")
+    chain(built, check_features(), materialize())
 
 
 build_features()

@@ -15,23 +15,54 @@ _LEFTOVER: Final = re.compile(r"^\..+\.[0-9a-f]{32}\.(tmp|old)$")
 
 
 @contextmanager
-def replacing_file(path: Path) -> Iterator[Path]:
-    """Yield a path beside ``path`` to write to; on success it takes ``path``'s place.
-
-    The content reaches the disk before the name does, so a crash leaves no empty file behind.
-    """
+def file_aside(path: Path) -> Iterator[Path]:
+    """Yield a path beside ``path`` to write to; what is still there afterwards is removed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.{uuid4().hex}.tmp")
     try:
         yield aside
-        with aside.open("rb") as written:
-            os.fsync(written.fileno())
-        aside.replace(path)
     except OSError as error:
         error.add_note(str(path))  # A full disk names no file (domain.disk).
         raise
     finally:
         aside.unlink(missing_ok=True)
+
+
+@contextmanager
+def replacing_file(path: Path) -> Iterator[Path]:
+    """Yield a path beside ``path`` to write to; on success it takes ``path``'s place.
+
+    The content reaches the disk before the name does, so a crash leaves no empty file behind.
+    """
+    with file_aside(path) as aside:
+        yield aside
+        put(aside, path)
+
+
+def put(aside: Path, path: Path) -> None:
+    """Let a finished file of the same disk take ``path``'s place, in one step."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with aside.open("rb") as written:
+            os.fsync(written.fileno())
+        aside.replace(path)
+    except OSError as error:
+        error.add_note(str(path))
+        raise
+
+
+@contextmanager
+def folder_aside(root: Path, name: str) -> Iterator[Path]:
+    """An empty folder below ``root`` for work on the way; gone afterwards, swept after a kill."""
+    aside = root / f".{name}.{uuid4().hex}.tmp"
+    aside.mkdir(parents=True)
+    try:
+        yield aside
+    except OSError as error:
+        error.add_note(str(aside))
+        raise
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
 
 
 @contextmanager

@@ -197,6 +197,11 @@ class Settings(BaseSettings):
         """What can be computed again: text embeddings by hash, dbt's target folder."""
         return self.root / "cache"
 
+    @property
+    def builds(self) -> Path:
+        """What each watched build told of dbt's nodes: ``<run>.jsonl``, kept for 30 days."""
+        return self.cache / "builds"
+
 
 def remember_shop(settings: Settings) -> None:
     """Keep what names the shop in its home, for commands typed later without arguments."""

@@ -13,7 +13,7 @@ from feast.protos.feast.types.Value_pb2 import ValueType as ProtoType
 from features.layout import layout_of
 from features.packing import entity_keys
 from features.records import Rows
-from features.wire import event_moments, feature_vector
+from features.wire import FeatureVector, event_moments, feature_vectors, results
 
 _FIELD_TYPES = {f"{name.lower()}_val": name for name in ProtoType.Enum.keys()}  # noqa: SIM118
 
@@ -43,32 +43,35 @@ def asked_keys(
     return entity_keys(columns, types).to_pylist()
 
 
-def add_answers(
-    response: Any, rows: Rows, view: FeatureView, names: Sequence[str], *, full_names: bool
-) -> None:
-    """Add one view's features to Feast's response, a column at a time."""
+def answered_names(view: FeatureView, features: Sequence[str], *, full_names: bool) -> list[str]:
+    """What an answer calls these features."""
     prefix = f"{view.projection.name_to_use()}__" if full_names else ""
-    response.metadata.feature_names.val.extend(f"{prefix}{name}" for name in names)
+    return [prefix + name for name in features]
+
+
+def add_answers(
+    response: Any, rows: Rows, view: FeatureView, features: Sequence[str], names: Sequence[str]
+) -> None:
+    """Add one view's features to Feast's response under ``names``, a column at a time."""
+    response.metadata.feature_names.val.extend(names)
     moments = event_moments(rows.event_us, rows.is_found)
-    kinds = layout_of(view).fields
-    present = 0
-    for name in names:
-        found = rows.found(name)
-        present += int(found.sum())
-        response.results.append(
-            feature_vector(rows.columns[name], kinds[name], is_found=found, moments=moments)
-        )
-    track_feature_statuses(view.name, present, len(names) * len(rows.is_found) - present)
+    response.MergeFromString(results(_vectors(rows, view, features, moments)))
+
+
+def count_statuses(view: FeatureView, features: Sequence[str], rows: Rows) -> None:
+    """Tell Feast's metrics, if somebody collects them, how many values were there."""
+    present = int(rows.is_found.sum()) * len(features)
+    present -= sum(int((rows.is_found & gone).sum()) for gone in rows.lacking.values())
+    track_feature_statuses(view.name, present, len(features) * len(rows.is_found) - present)
 
 
 def entity_rows(
     rows: Rows, view: FeatureView
 ) -> list[tuple[datetime | None, dict[str, Value] | None]]:
     """The same, as Feast's ``online_read`` gives it: a dictionary an entity."""
-    kinds = layout_of(view).fields
+    made = _vectors(rows, view, list(rows.columns), b"")
     vectors = {
-        name: feature_vector(column, kinds[name], is_found=rows.found(name), moments=b"")
-        for name, column in rows.columns.items()
+        name: FeatureVector.FromString(text) for name, text in zip(rows.columns, made, strict=True)
     }
     moments = pa.array(rows.event_us).cast(pa.timestamp("us", tz="UTC")).to_pylist()
     answers: list[tuple[datetime | None, dict[str, Value] | None]] = []
@@ -79,6 +82,15 @@ def entity_rows(
         held = {name: v.values[at] for name, v in vectors.items() if rows.found(name)[at]}
         answers.append((moment, held))
     return answers
+
+
+def _vectors(rows: Rows, view: FeatureView, features: Sequence[str], moments: bytes) -> list[bytes]:
+    return feature_vectors(
+        {name: rows.columns[name] for name in features},
+        layout_of(view).fields,
+        found={name: rows.found(name) for name in features},
+        moments=moments,
+    )
 
 
 def _content(value: Value) -> Any:

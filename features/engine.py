@@ -1,7 +1,8 @@
 """Feast's materialization, as a stream: newest rows out of Parquet, packed, into the online store.
 
-What differs from Feast's local engine: rows stay Arrow from the file to the store, and are never
-all in memory. Views it has no faster way for (transformations, other sources) it hands to Feast's.
+What differs from Feast's local engine: rows stay Arrow from the file to the store, are never all in
+memory, and are read and packed while the ones before are written. Views it has no faster way for
+(transformations, other sources) it hands to Feast's.
 """
 
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from feast.infra.registry.base_registry import BaseRegistry
 from feast.repo_config import FeastConfigBaseModel
 from feast.utils import _get_column_names
 
+from features.ahead import ahead
 from features.newest import newest_rows
 from features.packed_store import PackedOnlineStore
 from features.packing import Chunk
@@ -44,7 +46,8 @@ class PackedComputeEngine(LocalComputeEngine):
             return super()._materialize_one(registry, task, **rest)
         entities = [registry.get_entity(name, task.project) for name in view.entities]
         try:
-            self.online_store.write(self.repo_config, view, _chunks(view, entities, task))
+            chunks = ahead(_chunks(view, entities, task))
+            self.online_store.write(self.repo_config, view, chunks)
             status, error = MaterializationJobStatus.SUCCEEDED, None
         # Feast's contract: a job carries its error, and the caller raises it.
         except Exception as failure:

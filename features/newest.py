@@ -103,8 +103,15 @@ def _taken(
             batches = file.iter_batches(BATCH_ROWS, row_groups=[group], columns=list(columns))
             for batch in batches:
                 first, last = np.searchsorted(places, [at, at + batch.num_rows])
-                yield batch.take(pa.array(places[first:last] - at))
+                yield _rows(batch, places[first:last] - at)
                 at += batch.num_rows
+
+
+def _rows(batch: pa.RecordBatch, places: npt.NDArray[np.int64]) -> pa.RecordBatch:
+    """The batch's rows of these places; of neighbors nothing is copied."""
+    if places[-1] - places[0] + 1 == len(places):
+        return batch.slice(int(places[0]), len(places))
+    return batch.take(pa.array(places))
 
 
 def _touches(name: str, start: datetime, end: datetime) -> bool:

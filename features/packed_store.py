@@ -12,6 +12,7 @@ What differs from Feast's own stores, for whoever reads and writes through Feast
 
 import asyncio
 import json
+import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
@@ -19,20 +20,31 @@ from itertools import chain
 from typing import Any, Final
 
 import numpy as np
-from feast import Entity, FeatureView, RepoConfig
+from feast import Entity, FeatureService, FeatureView, RepoConfig
 from feast.infra.key_encoding_utils import serialize_entity_key
 from feast.infra.online_stores.online_store import OnlineStore
+from feast.infra.registry.base_registry import BaseRegistry
+from feast.metrics import track_online_store_read
+from feast.online_response import OnlineResponse
 from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.protos.feast.types.Value_pb2 import Value
 
 from domain.clock import shop_now, wall_now
 from domain.errors import StaleFeaturesError
 from domain.stamp import StoreStamp
-from features.answers import add_answers, asked_keys, entity_rows
+from features.answers import (
+    add_answers,
+    answered_names,
+    asked_keys,
+    count_statuses,
+    entity_rows,
+)
 from features.backend import Backend
 from features.layout import Layout, layout_from, layout_of
 from features.packing import Chunk
+from features.question import plain_question
 from features.records import Rows, read_rows
+from features.response import ColumnResponse, part_of
 from features.sending import chunks_of, columns_of_values
 
 Row = tuple[EntityKey, dict[str, Value], datetime, datetime | None]
@@ -104,10 +116,52 @@ class PackedOnlineStore(Backend, OnlineStore):
                 include_feature_view_version_metadata,
             )
             return
-        for view, names in grouped_refs:
+        for view, features in grouped_refs:
             keys = asked_keys(view, join_key_values, entity_name_to_join_key_map)
-            rows = self.read(config, view, keys, names)
-            add_answers(online_features_response, rows, view, names, full_names=full_feature_names)
+            rows = self.read(config, view, keys, features)
+            count_statuses(view, features, rows)
+            names = answered_names(view, features, full_names=full_feature_names)
+            add_answers(online_features_response, rows, view, features, names)
+
+    def get_online_features(  # noqa: PLR0917 - Feast's signature
+        self,
+        config: RepoConfig,
+        features: list[str] | FeatureService,
+        entity_rows: Any,
+        registry: BaseRegistry,
+        project: str,
+        full_feature_names: bool = False,
+        include_feature_view_version_metadata: bool = False,
+    ) -> OnlineResponse:
+        """Feast's answer, as columns; what is more than stored values is left to Feast's way."""
+        question = None
+        if not include_feature_view_version_metadata:
+            question = plain_question(
+                features, entity_rows, registry, project, full_names=full_feature_names
+            )
+        if question is None:
+            return super().get_online_features(
+                config,
+                features,
+                entity_rows,
+                registry,
+                project,
+                full_feature_names,
+                include_feature_view_version_metadata,
+            )
+        self._check_versioned_read_support(question.views)
+        began = time.monotonic()
+        parts = []
+        for view, names in question.views:
+            rows = self.read(config, view, question.keys(view), names)
+            count_statuses(view, names, rows)
+            parts.append(part_of(view, names, rows, full_names=full_feature_names))
+        track_online_store_read(time.monotonic() - began)
+        return ColumnResponse(question.answer, parts)
+
+    async def get_online_features_async(self, *asked: Any, **named: Any) -> OnlineResponse:
+        """``get_online_features`` in a thread."""
+        return await asyncio.to_thread(self.get_online_features, *asked, **named)
 
     async def online_read_async(self, *asked: Any, **named: Any) -> Any:
         """``online_read`` in a thread: no driver's event loop, and nobody's loop is held up."""
@@ -116,9 +170,6 @@ class PackedOnlineStore(Backend, OnlineStore):
     async def online_write_batch_async(self, *asked: Any, **named: Any) -> None:
         """``online_write_batch`` in a thread."""
         await asyncio.to_thread(self.online_write_batch, *asked, **named)
-
-    async def _read_features_per_fv_async(self, *asked: Any, **named: Any) -> None:
-        await asyncio.to_thread(self._read_features_per_fv, *asked, **named)
 
     def update(  # noqa: PLR0917 - Feast's signature
         self,

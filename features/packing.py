@@ -13,7 +13,7 @@ from feast.infra.key_encoding_utils import serialize_entity_key_prefix
 from feast.protos.feast.types.Value_pb2 import ValueType as ProtoType
 from feast.type_map import python_values_to_proto_values
 
-from features.kinds import Form, Kind
+from features.kinds import KINDS, Form, Kind
 from features.layout import Layout
 from features.ragged import fixed_rows, grouped, joined, lengths_of, rows_of, text_rows
 
@@ -139,6 +139,18 @@ def numbers_of(column: pa.Array, kind: Kind) -> npt.NDArray:
     if pa.types.is_timestamp(column.type):
         column = column.cast(pa.int64())
     return column.fill_null(0).to_numpy()
+
+
+def raw_numbers(column: pa.Array) -> npt.NDArray:
+    """A column of numbers as numpy, as it lies in memory; what stands for a null is anything."""
+    if pa.types.is_boolean(column.type):
+        return numbers_of(column, KINDS["BOOL"]).view(bool)
+    if not len(column):
+        return np.zeros(0, dtype=np.int64)
+    is_moment = pa.types.is_timestamp(column.type)
+    dtype = np.dtype("<i8") if is_moment else column.type.to_pandas_dtype()
+    held = np.frombuffer(column.buffers()[1], dtype=dtype)
+    return held[column.offset : column.offset + len(column)]
 
 
 def list_offsets(column: pa.Array) -> npt.NDArray[np.int64]:

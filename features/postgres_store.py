@@ -1,4 +1,7 @@
-"""PostgreSQL as online store: a table a view, filled by binary COPY, one transaction a view."""
+"""PostgreSQL as online store: a table a view, filled by binary COPY, one transaction a view.
+
+An empty table is claimed and filled straight; in one that holds rows each event time is compared.
+"""
 
 import contextlib
 import hashlib
@@ -9,8 +12,8 @@ from typing import Any, Final
 import psycopg
 from feast import RepoConfig
 from feast.repo_config import FeastConfigBaseModel
-from psycopg.errors import ConnectionTimeout, UndefinedTable
-from psycopg.sql import SQL, Composed, Identifier
+from psycopg.errors import ConnectionTimeout, UndefinedTable, UniqueViolation
+from psycopg.sql import SQL, Composable, Composed, Identifier
 from pydantic import Field
 
 from domain.errors import StaleFeaturesError
@@ -111,18 +114,14 @@ class VitrinePostgresOnlineStore(PackedOnlineStore):
     def put(self, config: RepoConfig, table: str, chunks: Iterator[Chunk]) -> int:
         """Write all chunks in one transaction."""
         count = 0
-        upsert = _with_table(_UPSERT, table)
         with _writing(config) as writer:
             writer.execute(
                 _with_table("CREATE TEMP TABLE incoming (LIKE {table}) ON COMMIT DROP", table)
             )
+            is_ours_alone = _claimed_empty(writer, table)
             for chunk in chunks:
-                with writer.cursor().copy("COPY incoming FROM STDIN (FORMAT BINARY)") as copy:
-                    copy.write(_COPY_HEAD)
-                    copy.write(_copy_rows(chunk))
-                    copy.write(_COPY_END)
-                writer.execute(upsert)
-                writer.execute("TRUNCATE incoming")
+                if not (is_ours_alone and _added(writer, table, chunk)):
+                    _merged(writer, table, chunk)
                 count += len(chunk)
             writer.execute(_with_table("ANALYZE {table}", table))
         return count
@@ -205,6 +204,42 @@ def _writing(config: RepoConfig) -> Iterator[psycopg.Connection]:
     """One transaction: committed whole, or not at all."""
     with psycopg.connect(config.online_store.address, connect_timeout=10) as connection:
         yield connection
+
+
+def _claimed_empty(writer: psycopg.Connection, table: str) -> bool:
+    """Whether the table is empty and, until the transaction ends, nobody else writes to it.
+
+    Readers go on reading. A table that holds something is not locked: writers meet row by row.
+    """
+    look = _with_table("SELECT 1 FROM {table} LIMIT 1", table)
+    if writer.execute(look).fetchone():
+        return False
+    writer.execute(_with_table("LOCK TABLE {table} IN SHARE ROW EXCLUSIVE MODE", table))
+    return writer.execute(look).fetchone() is None
+
+
+def _added(writer: psycopg.Connection, table: str, chunk: Chunk) -> bool:
+    """Whether the rows went straight in: no entity among them was written before."""
+    try:
+        with writer.transaction():
+            _copy(writer, _with_table("COPY {table} FROM STDIN (FORMAT BINARY)", table), chunk)
+    except UniqueViolation:
+        return False
+    return True
+
+
+def _merged(writer: psycopg.Connection, table: str, chunk: Chunk) -> None:
+    """Put the rows in, each unless a newer one is held."""
+    _copy(writer, SQL("COPY incoming FROM STDIN (FORMAT BINARY)"), chunk)
+    writer.execute(_with_table(_UPSERT, table))
+    writer.execute("TRUNCATE incoming")
+
+
+def _copy(writer: psycopg.Connection, statement: Composable, chunk: Chunk) -> None:
+    with writer.cursor().copy(statement) as copy:
+        copy.write(_COPY_HEAD)
+        copy.write(_copy_rows(chunk))
+        copy.write(_COPY_END)
 
 
 def _copy_rows(chunk: Chunk) -> memoryview:

@@ -1,7 +1,8 @@
 """Redis as online store: one string a view and entity, its first eight bytes the event time.
 
 A small script on the server compares event times and writes, so that a value never goes back,
-whoever writes beside us. What that means for a reader during a publication:
+whoever writes beside us; what Redis holds no key of goes in without asking. What that means for a
+reader during a publication:
 
 * one entity's features of a view are always of one row;
 * a publication of up to ``TOGETHER_ROWS`` rows is one script: seen together or not at all;
@@ -10,10 +11,15 @@ whoever writes beside us. What that means for a reader during a publication:
   server for seconds, or keeping every value twice.
 """
 
+import contextlib
 import struct
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Final
+from collections import deque
+from collections.abc import Iterator, Sequence
+from itertools import chain
+from typing import Any, Final
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import redis
 from feast import RepoConfig
@@ -34,9 +40,6 @@ _LOOKUP: Final = 1_000
 _IN_FLIGHT: Final = 8
 _WRITE_WAIT_S: Final = 60.0
 _TIME: Final = struct.Struct("<q")
-
-_Command = tuple[int, memoryview, memoryview]
-"""How many rows, their keys and their values, each as Redis' protocol spells arguments."""
 
 _KEEP_NEWEST: Final = b"""
 for i = 1, #KEYS do
@@ -81,14 +84,15 @@ class VitrineRedisOnlineStore(PackedOnlineStore):
         """Write in one script if there are few rows, else part by part."""
         client = self._client(config, _WRITE_WAIT_S)
         first, count = _up_to(chunks, TOGETHER_ROWS)
-        if count <= TOGETHER_ROWS:
-            _send(client, [[_command(table, chunk) for chunk in first]])
-            return count
-        parts = (_command(table, part) for chunk in first for part in _parts(chunk))
-        _send(client, ([part] for part in parts))
-        for chunk in chunks:
-            count += len(chunk)
-            _send(client, ([_command(table, part)] for part in _parts(chunk)))
+        with _sending(client, table) as parts:
+            if count <= TOGETHER_ROWS:
+                parts.send(_keep_newest(table, first))
+                return count
+            count = 0
+            for chunk in chain(first, chunks):
+                for part in _parts(chunk):
+                    parts.put(part)
+                count += len(chunk)
         return count
 
     def drop(self, config: RepoConfig, table: str, keys: Sequence[bytes] | None) -> None:
@@ -198,30 +202,56 @@ def _parts(chunk: Chunk) -> Iterator[Chunk]:
         yield Chunk(chunk.keys[part], chunk.event_us[part], chunk.records[part])
 
 
-def _command(table: str, chunk: Chunk) -> _Command:
-    keys = joined(_prefix(table), chunk.keys)
-    values = joined(fixed_rows(chunk.event_us.astype("<i8")), chunk.records)
-    return len(chunk), memory_of(_arguments(keys)), memory_of(_arguments(values))
+class _Parts:
+    """Parts of one publication, some on their way at once.
+
+    As long as Redis holds none of a part's keys, the part goes in as it is (``MSETNX``: all of it
+    or nothing). From the first one of which it holds a key, event times are compared.
+    """
+
+    def __init__(self, connection: Any, table: str) -> None:
+        self._connection = connection
+        self._table = table
+        self._waiting: deque[Chunk | None] = deque()
+        self._is_new = True
+        self._at_once = 1  # Until the first answer says whether the table is new.
+
+    def put(self, part: Chunk) -> None:
+        """Send one part; waits for an older one if many are on their way."""
+        if self._is_new:
+            self.send(_add(self._table, part), part)
+        else:
+            self.send(_keep_newest(self._table, [part]))
+        while len(self._waiting) >= self._at_once:
+            self._settle()
+
+    def send(self, command: list[bytes | memoryview], part: Chunk | None = None) -> None:
+        """Send a command; with ``part``, one that may refuse it."""
+        self._connection.send_packed_command(command)
+        self._waiting.append(part)
+
+    def finish(self) -> None:
+        """Wait for all answers."""
+        while self._waiting:
+            self._settle()
+
+    def _settle(self) -> None:
+        part = self._waiting.popleft()
+        answer = self._connection.read_response()
+        self._at_once = _IN_FLIGHT
+        if part is not None and not answer:
+            self._is_new = False
+            self.send(_keep_newest(self._table, [part]))
 
 
-def _arguments(rows: pa.LargeBinaryArray) -> pa.LargeBinaryArray:
-    sizes = text_rows(pa.array(lengths_of(rows)).cast(pa.string()))
-    return joined(b"$", sizes, b"\r\n", rows, b"\r\n")
-
-
-def _send(client: redis.Redis, scripts: Iterable[Sequence[_Command]]) -> None:
-    """Run the script once per item: commands whose rows go in together."""
+@contextlib.contextmanager
+def _sending(client: redis.Redis, table: str) -> Iterator[_Parts]:
+    """Parts over one connection; all are answered when the block ends."""
     connection = client.connection_pool.get_connection()
-    waiting = 0
     try:
-        for commands in scripts:
-            connection.send_packed_command(_packed(commands))
-            waiting += 1
-            if waiting == _IN_FLIGHT:
-                connection.read_response()
-                waiting -= 1
-        for _ in range(waiting):
-            connection.read_response()
+        parts = _Parts(connection, table)
+        yield parts
+        parts.finish()
     except BaseException:
         # Answers still on their way would be taken for those of the next command.
         connection.disconnect()
@@ -230,9 +260,15 @@ def _send(client: redis.Redis, scripts: Iterable[Sequence[_Command]]) -> None:
         client.connection_pool.release(connection)
 
 
-def _packed(commands: Sequence[_Command]) -> list[bytes | memoryview]:
-    """One call of the script, as Redis' protocol spells it."""
-    rows = sum(command[0] for command in commands)
+def _add(table: str, chunk: Chunk) -> list[bytes | memoryview]:
+    """Set all keys if there is none of them, as Redis' protocol spells it."""
+    head = b"*%d\r\n$6\r\nMSETNX\r\n" % (1 + 2 * len(chunk))
+    return [head, memory_of(joined(*_keys(table, chunk), *_values(chunk)))]
+
+
+def _keep_newest(table: str, chunks: Sequence[Chunk]) -> list[bytes | memoryview]:
+    """One call of the script: the rows of all these chunks go in together."""
+    rows = sum(len(chunk) for chunk in chunks)
     count = b"%d" % rows
     head = b"*%d\r\n$4\r\nEVAL\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n" % (
         3 + 2 * rows,
@@ -241,4 +277,22 @@ def _packed(commands: Sequence[_Command]) -> list[bytes | memoryview]:
         len(count),
         count,
     )
-    return [head, *(command[1] for command in commands), *(command[2] for command in commands)]
+    keys = [memory_of(joined(*_keys(table, chunk))) for chunk in chunks]
+    return [head, *keys, *(memory_of(joined(*_values(chunk))) for chunk in chunks)]
+
+
+def _keys(table: str, chunk: Chunk) -> list[pa.LargeBinaryArray | bytes]:
+    prefix = _prefix(table)
+    return _argument([prefix, chunk.keys], lengths_of(chunk.keys) + len(prefix))
+
+
+def _values(chunk: Chunk) -> list[pa.LargeBinaryArray | bytes]:
+    moments = fixed_rows(chunk.event_us.astype("<i8"))
+    return _argument([moments, chunk.records], lengths_of(chunk.records) + _TIME.size)
+
+
+def _argument(
+    pieces: Sequence[pa.LargeBinaryArray | bytes], sizes: npt.NDArray[np.int64]
+) -> list[pa.LargeBinaryArray | bytes]:
+    """The pieces of one argument a row, as Redis' protocol spells arguments."""
+    return [b"$", text_rows(pa.array(sizes).cast(pa.string())), b"\r\n", *pieces, b"\r\n"]

@@ -1,4 +1,4 @@
-"""Feast's own feature server on the shop's store, behind a door.
+"""Feast's own feature server on the shop's store, behind a door, its online reads from columns.
 
 Feast (0.67) knows two ways to ask who calls, an identity provider (OIDC) and Kubernetes; even with
 these, its chat page, web socket and health check ask nobody, and without them anyone may write. So
@@ -16,6 +16,7 @@ from feast.feature_server import get_app
 from domain.settings import Settings
 from domain.stamp import require_same_features
 from features.door import Door
+from features.read_route import answer_from_columns
 from features.schema import feature_schema
 from features.stamps import find_stamp, keep_stamp
 from features.store import open_store, writing
@@ -62,7 +63,9 @@ def open_server(settings: Settings) -> Door:
     store.shop = settings
     store.registry.serve_features_while_materializing = True
     require_same_features(feature_schema(store), stamp.features)
-    return Door(get_app(store, REGISTRY_TTL_S), tokens=find_tokens(settings))
+    app = get_app(store, REGISTRY_TTL_S)
+    answer_from_columns(app, store)
+    return Door(app, tokens=find_tokens(settings))
 
 
 def serve(settings: Settings, *, port: int) -> None:

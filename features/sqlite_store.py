@@ -22,11 +22,14 @@ _LOOKUP: Final = 500
 """Keys per lookup: below SQLite's oldest limit of 999 variables."""
 _SCAN_ROWS: Final = 10_000
 _WRITE_WAIT_S: Final = 30.0
+_WRITE_CACHE_KIB: Final = 32 << 10
+"""SQLite's own 2 MiB have it write the pages of a large table's index again and again."""
 
 _CREATE: Final = """
     CREATE TABLE "{table}" (
         entity_key BLOB NOT NULL PRIMARY KEY, event_us INTEGER NOT NULL, record BLOB NOT NULL
     )"""
+_INSERT: Final = 'INSERT INTO "{table}" VALUES (?, ?, ?)'
 _UPSERT: Final = """
     INSERT INTO "{table}" VALUES (?, ?, ?) ON CONFLICT (entity_key) DO UPDATE SET
         event_us = excluded.event_us, record = excluded.record
@@ -72,16 +75,12 @@ class HomeSqliteOnlineStore(PackedOnlineStore):
     def put(self, config: RepoConfig, table: str, chunks: Iterator[Chunk]) -> int:
         """Write all chunks in one transaction."""
         count = 0
-        statement = _UPSERT.format(table=table)
         with _writing(config) as writer:
+            # Nobody else can write before this transaction ends: an empty table stays ours.
+            is_empty = not writer.execute(f'SELECT 1 FROM "{table}" LIMIT 1').fetchall()
             for chunk in chunks:
-                rows = zip(
-                    chunk.keys.to_pylist(),
-                    chunk.event_us.tolist(),
-                    chunk.records.to_pylist(),
-                    strict=True,
-                )
-                writer.executemany(statement, rows)
+                if not (is_empty and _added(writer, table, chunk)):
+                    writer.executemany(_UPSERT.format(table=table), _rows(chunk))
                 count += len(chunk)
         return count
 
@@ -221,6 +220,7 @@ def _writing(config: RepoConfig) -> Iterator[sqlite3.Connection]:
     with contextlib.closing(connection):
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute(f"PRAGMA cache_size = -{_WRITE_CACHE_KIB}")
         connection.execute("BEGIN IMMEDIATE")
         try:
             yield connection
@@ -229,6 +229,23 @@ def _writing(config: RepoConfig) -> Iterator[sqlite3.Connection]:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             raise
+
+
+def _added(writer: sqlite3.Connection, table: str, chunk: Chunk) -> bool:
+    """Whether the rows went straight in: no entity among them was written before.
+
+    If one was, those before it are in; to write them once more by comparing changes nothing.
+    """
+    try:
+        writer.executemany(_INSERT.format(table=table), _rows(chunk))
+    except sqlite3.IntegrityError:
+        return False
+    return True
+
+
+def _rows(chunk: Chunk) -> Iterator[tuple[bytes, int, bytes]]:
+    columns = chunk.keys.to_pylist(), chunk.event_us.tolist(), chunk.records.to_pylist()
+    return zip(*columns, strict=True)
 
 
 def _columns(connection: sqlite3.Connection, table: str) -> set[str]:

@@ -1,9 +1,10 @@
 """Arrow columns in, Feast's protobuf answers out, without a Python object per value.
 
-A column's ``FeatureVector`` is written as bytes with numpy and parsed by protobuf in one call.
+A column's ``FeatureVector`` is written as bytes with numpy; protobuf parses a view's in one call.
 Numbers are written as varints of full length, which every protobuf reader takes.
 """
 
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -16,7 +17,7 @@ from feast.protos.feast.serving.ServingService_pb2 import (
 )
 
 from features.kinds import Form, Kind
-from features.packing import elements_of, list_offsets, numbers_of
+from features.packing import elements_of, list_offsets, raw_numbers
 from features.ragged import fixed_rows, grouped, joined, lengths_of, memory_of, text_rows
 
 FeatureVector = GetOnlineFeaturesResponse.FeatureVector
@@ -24,37 +25,47 @@ Bools = npt.NDArray[np.bool_]
 
 _VALUES: Final = b"\x0a"  # Field 1 of FeatureVector, and field 1 of every list: bytes follow.
 _STATUSES: Final = b"\x12"
+_RESULTS: Final = b"\x12"  # Of the whole answer.
 _MOMENTS: Final = b"\x1a"
 _VARINT, _EIGHT, _BYTES, _FOUR = 0, 1, 2, 5
 _MICROSECOND: Final = 1_000_000
 
 
-def feature_vector(
-    column: pa.Array, kind: Kind, *, is_found: Bools, moments: bytes
-) -> FeatureVector:
-    """One feature of all rows.
+def feature_vectors(
+    columns: Mapping[str, pa.Array],
+    kinds: Mapping[str, Kind],
+    *,
+    found: Mapping[str, Bools],
+    moments: bytes,
+) -> list[bytes]:
+    """Features of the same rows, each as a serialized ``FeatureVector``, in order.
 
     Args:
-        column: As ``unpack`` gives it.
-        kind: Its kind.
-        is_found: Which rows the store holds; the others are NOT_FOUND.
+        columns: Feature → values, as ``unpack`` gives them.
+        kinds: Feature → kind; of more features too.
+        found: Feature → which rows the store holds; the others are NOT_FOUND.
         moments: What ``event_moments`` gave for these rows.
     """
-    if kind.form is Form.NUMBER:
-        message = _number_values(column, kind)
-    else:
-        message = memory_of(joined(_VALUES, _sized(_messages(column, kind))))
-    statuses = np.where(is_found, FieldStatus.PRESENT, FieldStatus.NOT_FOUND).astype(np.uint8)
-    return FeatureVector.FromString(
-        b"".join(
-            [
-                message,
-                _STATUSES,
-                _varints(np.array([len(statuses)])).tobytes(),
-                statuses.tobytes(),
-                moments,
-            ]
-        )
+    values: dict[str, bytes | memoryview] = {}
+    for kind in {kinds[name].name: kinds[name] for name in columns}.values():
+        alike = [name for name in columns if kinds[name].name == kind.name]
+        if kind.form is Form.NUMBER:
+            values |= zip(alike, _number_values([columns[n] for n in alike], kind), strict=True)
+            continue
+        for name in alike:
+            values[name] = memory_of(joined(_VALUES, _sized(_messages(columns[name], kind))))
+    different = {id(rows): rows for rows in found.values()}  # Mostly one array for all.
+    statuses = {key: _statuses(rows) for key, rows in different.items()}
+    return [b"".join([values[name], statuses[id(found[name])], moments]) for name in columns]
+
+
+def results(vectors: Sequence[bytes]) -> bytes:
+    """These vectors as the results of an answer: what ``MergeFromString`` adds to one."""
+    sizes = _varints(np.array([len(vector) for vector in vectors]))
+    return b"".join(
+        piece
+        for size, vector in zip(sizes, vectors, strict=True)
+        for piece in (_RESULTS, size.tobytes(), vector)
     )
 
 
@@ -78,28 +89,38 @@ def _messages(column: pa.Array, kind: Kind) -> pa.LargeBinaryArray:
     return _where(is_valid, joined(_tag(kind.tag, _BYTES), _sized(body)))
 
 
-def _number_values(column: pa.Array, kind: Kind) -> bytes:
-    """All values of a column of numbers, tags and sizes included, in one numpy array."""
-    values = numbers_of(column, kind)
+def _number_values(columns: Sequence[pa.Array], kind: Kind) -> list[bytes]:
+    """All values of columns of one kind of number, tags and sizes included, in one numpy array."""
+    values = np.stack([raw_numbers(column) for column in columns])
     if values.dtype.kind == "f":
         wire, coded, width = _EIGHT if values.dtype.itemsize == 8 else _FOUR, values, values.dtype
     else:
         wire, coded, width = _VARINT, _varints(values), np.dtype(("u1", 10))
     size = 1 + np.dtype(width).itemsize
     parts = np.zeros(
-        len(values), dtype=[("field", "S1"), ("size", "u1"), ("tag", "u1"), ("value", width)]
+        values.shape, dtype=[("field", "S1"), ("size", "u1"), ("tag", "u1"), ("value", width)]
     )
     parts["field"], parts["size"] = _VALUES, size
     parts["tag"], parts["value"] = kind.tag << 3 | wire, coded
-    if not column.null_count:
-        return parts.tobytes()
-    # A null is a value without content: its field, and the size 0.
+    return [
+        _without_nulls(row, column) if column.null_count else row.tobytes()
+        for row, column in zip(parts, columns, strict=True)
+    ]
+
+
+def _without_nulls(parts: npt.NDArray, column: pa.Array) -> bytes:
+    """A null is a value without content: its field, and the size 0."""
     is_null = column.is_null().to_numpy(zero_copy_only=False)
     parts["size"][is_null] = 0
     flat = parts.view(np.uint8).reshape(len(parts), -1)
     keep = np.ones(flat.shape, dtype=bool)
     keep[is_null, 2:] = False
     return flat[keep].tobytes()
+
+
+def _statuses(is_found: Bools) -> bytes:
+    statuses = np.where(is_found, FieldStatus.PRESENT, FieldStatus.NOT_FOUND).astype(np.uint8)
+    return b"".join([_STATUSES, _varints(np.array([len(statuses)])).tobytes(), statuses.tobytes()])
 
 
 def _list(column: pa.Array, kind: Kind) -> pa.LargeBinaryArray:
@@ -124,7 +145,7 @@ def _sized(rows: pa.LargeBinaryArray) -> pa.LargeBinaryArray:
 
 def _varints(values: npt.NDArray) -> npt.NDArray[np.uint8]:
     """Integers as ten bytes each; negative ones as protobuf wants them, 64 bits wide."""
-    wide = values.astype(np.int64).view(np.uint64)[:, None]
+    wide = values.astype(np.int64).view(np.uint64)[..., None]
     digits = (wide >> np.arange(0, 70, 7, dtype=np.uint64)) & np.uint64(0x7F)
     return digits.astype(np.uint8) | np.array([0x80] * 9 + [0], dtype=np.uint8)
 

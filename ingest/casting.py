@@ -2,9 +2,10 @@
 
 A value that cannot be typed becomes null here; ``ingest.rules`` sees that something was there and
 names the row's reason. Naive moments are UTC. Slashed dates are month first (UCI's exports), unless
-day first reads more of the file's rows.
+day first reads more of the file's rows (``is_day_first``).
 """
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Final
 
@@ -35,6 +36,23 @@ _LAST: Final = datetime.max.replace(tzinfo=UTC)
 def kind_of(field: pa.Field) -> pl.DataType:
     """The polars type of a landed column."""
     return _KINDS[field.type]
+
+
+def moments(schema: pa.Schema) -> list[str]:
+    """The columns that hold moments or days."""
+    return [field.name for field in schema if kind_of(field).is_temporal()]
+
+
+def is_day_first(frames: Iterable[pl.DataFrame], columns: list[str]) -> bool:
+    """Whether more slashed dates of a file can be read day first than month first."""
+    lead = 0
+    for frame in frames:
+        texts = [n for n in columns if n in frame.columns and frame.schema[n] == pl.String]
+        for name in texts:
+            text = pl.col(name).str.strip_chars()
+            read = [_slashed(text, forms).count() for forms in (_DAY_FIRST, _MONTH_FIRST)]
+            lead += frame.select(read[0].cast(pl.Int64) - read[1].cast(pl.Int64)).item()
+    return lead > 0
 
 
 def typed(raw: pl.DataFrame, schema: pa.Schema) -> pl.DataFrame:
@@ -117,9 +135,14 @@ def _parse_moment(column: pl.Series) -> pl.Expr:
     iso = [_parsed(text, _ZONED, zoned=True), *(_parsed(text, form) for form in _NAIVE)]
     if not column.str.contains("/", literal=True).any():
         return pl.coalesce(iso)
-    slashed = [pl.coalesce(_parsed(text, f) for f in forms) for forms in (_MONTH_FIRST, _DAY_FIRST)]
-    read = column.to_frame().select(a=slashed[0].count(), b=slashed[1].count()).row(0)
-    return pl.coalesce(*iso, slashed[1] if read[1] > read[0] else slashed[0])
+    month_first, day_first = (_slashed(text, forms) for forms in (_MONTH_FIRST, _DAY_FIRST))
+    return pl.coalesce(
+        *iso, pl.when(pl.col("_is_day_first")).then(day_first).otherwise(month_first)
+    )
+
+
+def _slashed(text: pl.Expr, forms: tuple[str, ...]) -> pl.Expr:
+    return pl.coalesce(_parsed(text, form) for form in forms)
 
 
 def _parsed(text: pl.Expr, form: str, *, zoned: bool = False) -> pl.Expr:

@@ -6,21 +6,22 @@ from datetime import date
 from domain.errors import BadInputError
 from ingest.landing import Place
 from ingest.ledger import Entry
-from ingest.sift import Sifted
+
+Entries = Mapping[date | None, Entry]
 
 
-def told_differently(sifted: Sifted, known: Mapping[date | None, Entry]) -> set[date | None]:
+def told_differently(told: Entries, known: Entries) -> set[date | None]:
     """The days whose rows are not those that were landed: counts and contents are compared.
 
     Counting alone misses a corrected row, and an id that now stands on another day.
     """
-    return {day for day, entry in sifted.entries.items() if known.get(day) != entry}
+    return {day for day, entry in told.items() if known.get(day) != entry}
 
 
 def require_no_less(
-    sifted: Sifted,
+    told: Entries,
     place: Place,
-    known: Mapping[date | None, Entry],
+    known: Entries,
     *,
     asked: Set[date],
 ) -> None:
@@ -29,7 +30,7 @@ def require_no_less(
     Rows that are set aside may become fewer: nothing of them was landed.
 
     Args:
-        sifted: What the source has now.
+        told: What the source has now.
         place: The table.
         known: What was landed of it.
         asked: The days that may become less.
@@ -39,7 +40,7 @@ def require_no_less(
     """
     shrunk = sorted(
         day
-        for day, entry in sifted.entries.items()
+        for day, entry in told.items()
         if day is not None and day in known and day not in asked and _fit(entry) < _fit(known[day])
     )
     if shrunk:
@@ -47,7 +48,7 @@ def require_no_less(
         more = f" (and {len(shrunk) - 1} more days)" if len(shrunk) > 1 else ""
         raise BadInputError(
             f"{place.source}.{place.table} {day} was landed with {_fit(known[day])} fit rows, the "
-            f"source now has {_fit(sifted.entries[day])}{more}: nothing was landed. Late rows must "
+            f"source now has {_fit(told[day])}{more}: nothing was landed. Late rows must "
             f"come with the day's others; if rows are gone on purpose, ask for the day: --day {day}"
         )
 

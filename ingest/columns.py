@@ -23,9 +23,15 @@ def renamed(rows: pl.DataFrame, names: dict[str, str]) -> pl.DataFrame:
 
 
 def require(
-    rows: pl.DataFrame, path: Path, *, required: Collection[str], known: Collection[str]
+    names: Collection[str], path: Path, *, required: Collection[str], known: Collection[str]
 ) -> list[str]:
     """Refuse a file that lacks a required column or seems to misspell one.
+
+    Args:
+        names: The columns that the file has.
+        path: The file.
+        required: The columns it must have.
+        known: The columns it may have.
 
     Returns:
         The columns nobody knows, which are left aside.
@@ -33,7 +39,7 @@ def require(
     Raises:
         BadInputError: Naming every missing and every misspelt column.
     """
-    there = [name for name in rows.columns if not name.startswith("_")]
+    there = [name for name in names if not name.startswith("_")]
     missing = [name for name in required if name not in there]
     unknown = [name for name in there if name not in known]
     meant = {name: _meant(name, [k for k in known if k not in there]) for name in unknown}

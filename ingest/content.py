@@ -6,12 +6,13 @@ null is U+0000, which no landed text contains.
 """
 
 import hashlib
+from typing import Final
 
 import polars as pl
 import pyarrow as pa
 
-_SEPARATOR = "\x1f"
-_NULL = "\x00"
+SEPARATOR: Final = "\x1f"
+_NULL: Final = "\x00"
 
 
 def _text(name: str, dtype: pl.DataType) -> pl.Expr:
@@ -24,7 +25,7 @@ def _text(name: str, dtype: pl.DataType) -> pl.Expr:
 def text(frame: pl.DataFrame, columns: list[str]) -> pl.Series:
     """One text per row: the content of ``columns``, in that order."""
     parts = [_text(name, frame.schema[name]) for name in columns]
-    return frame.select(pl.concat_str(parts, separator=_SEPARATOR).alias("content")).to_series()
+    return frame.select(pl.concat_str(parts, separator=SEPARATOR).alias("content")).to_series()
 
 
 def ids(content: pl.Series) -> pl.Series:
@@ -33,9 +34,29 @@ def ids(content: pl.Series) -> pl.Series:
     return pl.Series(content.name, digests, dtype=pl.String)
 
 
+class DayHash:
+    """sha256 of a day's contents, told in their order, some at a time."""
+
+    def __init__(self) -> None:
+        self._sum = hashlib.sha256()
+        self._between = b""
+
+    def update(self, content: pl.Series) -> None:
+        """Go on with contents that are sorted and come after those before."""
+        if len(content):
+            self._sum.update(self._between + content.str.join("\n").item().encode())
+            self._between = b"\n"
+
+    def hexdigest(self) -> str:
+        """Of all contents so far."""
+        return self._sum.hexdigest()
+
+
 def day_hash(content: pl.Series) -> str:
     """sha256 (hex) of a day's contents; the order of the rows does not matter."""
-    return hashlib.sha256("\n".join(sorted(content.to_list())).encode()).hexdigest()
+    whole = DayHash()
+    whole.update(content.sort())
+    return whole.hexdigest()
 
 
 def table_hash(table: pa.Table) -> str:

@@ -1,4 +1,4 @@
-"""Sifted rows onto the disk: day folders, quarantine, dirty marks, ledger; in that safe order.
+"""Staged days into the lake: day folders, quarantine, dirty marks, ledger; in that safe order.
 
 A day is marked dirty before its folder changes, and the ledger is written after the folders: a
 kill at any moment leaves days that the next ordinary run finds unfinished and lands again, with
@@ -6,31 +6,24 @@ the same bytes.
 """
 
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Final
 
-import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from domain import dirty
-from domain.files import replacing_file
+from domain.files import put
 from domain.progress import Progress, silent
 from ingest import ledger
 from ingest.ledger import Entry
-from ingest.sift import DAY, Sifted
+from ingest.staging import Staged
 
 PART: Final = "part.parquet"
 UNKNOWN: Final = "unknown"
-QUARANTINE_SCHEMA: Final = pa.schema(
-    [
-        pa.field("row", pa.string(), nullable=False),
-        pa.field("reason", pa.string(), nullable=False),
-        pa.field("line", pa.int64()),
-    ]
-)
 _LEDGER_EVERY: Final = 100
 
 
@@ -70,73 +63,64 @@ class Landed:
 
 
 def land(
-    sifted: Sifted,
+    staged: Staged,
     place: Place,
-    schema: pa.Schema,
     *,
-    always: frozenset[date] = frozenset(),
+    known: Mapping[date | None, Entry],
     progress: Progress | None = None,
 ) -> Landed:
-    """Make the lake hold exactly ``sifted`` on its days; days that already do are left alone.
+    """Make the lake hold exactly what is staged on its days.
 
     Args:
-        sifted: The days, whole.
+        staged: The days, whole.
         place: Where they go.
-        schema: The landed schema.
-        always: Days to write even if the lake already holds the same.
+        known: What the ledger says of the table.
         progress: Told after every hundredth day.
     """
-    known = ledger.entries(place.lake, place.source, place.table)
     result = Landed()
-    for number, (day, rows) in enumerate(sifted.by_day(), start=1):
-        entry = sifted.entries[day]
-        _write_quarantine(sifted.quarantined, place, day, entry)
-        if day is not None and (day in always or not _holds(place, day, known.get(day), entry)):
+    for number, (day, entry) in enumerate(_oldest_first(staged.entries), start=1):
+        _put_quarantine(staged, place, day)
+        if day is not None and day in staged.landed:
             dirty.mark(place.lake, day)
-            _write_day(rows, place.folder(day), schema)
+            # The file takes the old one's place in one step: a build that reads meanwhile finds
+            # either.
+            put(staged.landed[day], place.folder(day) / PART)
             # Again: a build that read the old folder may have cleared the first mark meanwhile.
             dirty.mark(place.lake, day)
             result.written.append(day)
         result.entries[day] = entry
         if number % _LEDGER_EVERY == 0:
-            ledger.write(place.lake, place.source, place.table, known | result.entries)
-            _tell(progress or silent, place, result, total=len(sifted.counts))
-    ledger.write(place.lake, place.source, place.table, known | result.entries)
-    _tell(progress or silent, place, result, total=len(sifted.counts))
+            ledger.write(place.lake, place.source, place.table, {**known, **result.entries})
+            _tell(progress or silent, place, result, total=len(staged.entries))
+    ledger.write(place.lake, place.source, place.table, {**known, **result.entries})
+    _tell(progress or silent, place, result, total=len(staged.entries))
     return result
 
 
-def _holds(place: Place, day: date, known: Entry | None, entry: Entry) -> bool:
+def holds(place: Place, known: Entry | None, entry: Entry) -> bool:
     """Whether the lake already has this very day; a lost or cut file counts as not.
 
     A replay changes how many rows came in and were repeated, not what is landed.
     """
-    if known is None or known.content_hash != entry.content_hash:
+    if entry.event_date is None or known is None or known.content_hash != entry.content_hash:
         return False
     try:
-        return pq.read_metadata(place.folder(day) / PART).num_rows == entry.rows_landed
+        path = place.folder(entry.event_date) / PART
+        return pq.read_metadata(path).num_rows == entry.rows_landed
     except (OSError, pa.ArrowInvalid):
         return False
 
 
-def _write_day(rows: pl.DataFrame, folder: Path, schema: pa.Schema) -> None:
-    table = rows.select(schema.names).to_arrow().cast(schema).combine_chunks()
-    # The file takes the old one's place in one step: a build that reads meanwhile finds either.
-    with replacing_file(folder / PART) as aside:
-        pq.write_table(table, aside, compression="zstd")
+def _oldest_first(entries: Mapping[date | None, Entry]) -> list[tuple[date | None, Entry]]:
+    return sorted(entries.items(), key=lambda told: told[0] or date.max)
 
 
-def _write_quarantine(
-    quarantined: pl.DataFrame, place: Place, day: date | None, entry: Entry
-) -> None:
+def _put_quarantine(staged: Staged, place: Place, day: date | None) -> None:
     folder = place.quarantine(day)
-    if entry.rows_quarantined == 0:
+    if day in staged.quarantined:
+        put(staged.quarantined[day], folder / PART)
+    else:
         shutil.rmtree(folder, ignore_errors=True)
-        return
-    rows = quarantined.filter(pl.col(DAY).eq_missing(pl.lit(day, dtype=pl.Date)))
-    table = rows.select(QUARANTINE_SCHEMA.names).to_arrow().cast(QUARANTINE_SCHEMA)
-    with replacing_file(folder / PART) as aside:
-        pq.write_table(table.combine_chunks(), aside, compression="zstd")
 
 
 def _tell(progress: Progress, place: Place, result: Landed, *, total: int) -> None:

@@ -1,5 +1,6 @@
 """Parquet to raw rows: typed already, but with types and values that other tools write."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import polars as pl
@@ -16,20 +17,41 @@ _UNITS_PER_DAY = {"ms": 86_400_000, "us": 86_400_000_000}
 """64 bits of nanoseconds end in 2262: no column of them leaves the calendar."""
 
 
-def read_parquet(path: Path) -> pl.DataFrame:
-    """The raw rows of one Parquet file, with ``_line`` and ``_text``.
+def parquet_types(path: Path) -> dict[str, pa.DataType]:
+    """Each column's type.
 
     Raises:
         BadInputError: If the file is no Parquet file, or cut short.
     """
     try:
-        rows = pl.from_arrow(pq.ParquetFile(path).read())
+        schema = pq.read_schema(path)
     except (pa.ArrowException, OSError) as error:
         raise BadInputError(f"{path} is no Parquet file: {error}") from error
+    return dict(zip(schema.names, schema.types, strict=True))
+
+
+def parquet_batches(path: Path, size: int) -> Iterator[pl.DataFrame]:
+    """The raw rows of one Parquet file, with ``_line`` and ``_text``, at most ``size`` a frame.
+
+    Raises:
+        BadInputError: If the file is no Parquet file, or cut short.
+    """
+    line = 1
+    try:
+        with pq.ParquetFile(path) as file:
+            yield _raw(pl.from_arrow(file.schema_arrow.empty_table()), line)
+            for batch in file.iter_batches(size):
+                yield _raw(pl.from_arrow(batch), line)
+                line += len(batch)
+    except (pa.ArrowException, OSError) as error:
+        raise BadInputError(f"{path} is no Parquet file: {error}") from error
+
+
+def _raw(rows: pl.DataFrame, line: int) -> pl.DataFrame:
     # What other tools write for a column of few different texts.
     rows = rows.with_columns(selectors.by_dtype(pl.Categorical, pl.Enum).cast(pl.String))
     rows = rows.with_columns(_readable(column) for column in rows if column.dtype.is_temporal())
-    return rows.with_row_index("_line", offset=1).with_columns(
+    return rows.with_row_index("_line", offset=line).with_columns(
         pl.col("_line").cast(pl.Int64), pl.lit(None, dtype=pl.String).alias("_text")
     )
 

@@ -1,16 +1,18 @@
-"""Rows as a source handed them over, before anyone has judged them.
+"""Rows as a source handed them over, before anyone has judged them, a batch at a time.
 
 A frame of raw rows has the columns of the landed table (text or already typed; missing ones are
-filled with nulls) and three of our own:
+filled with nulls) and four of our own:
 
 - ``_line``: the record's number in its file (a header is number 1), null where there is no file;
 - ``_text``: for a record that could not be split into columns, its text; null for all others;
-- ``_arrived``: the UTC day on which the source handed the row over, null where nobody knows.
+- ``_arrived``: the UTC day on which the source handed the row over, null where nobody knows;
+- ``_is_day_first``: whether the row's file writes 31/1/2026, null where nobody asked.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from pathlib import Path
 from typing import Final, Protocol
 
 import polars as pl
@@ -18,22 +20,39 @@ import pyarrow as pa
 
 from domain.events import Source
 
-OWN: Final = {"_line": pl.Int64(), "_text": pl.String(), "_arrived": pl.Date()}
+OWN: Final = {
+    "_line": pl.Int64(),
+    "_text": pl.String(),
+    "_arrived": pl.Date(),
+    "_is_day_first": pl.Boolean(),
+}
+
+
+Wants = Callable[[Path], bool]
+
+
+def every(file: Path) -> bool:
+    """Every file is wanted."""
+    return True
 
 
 @dataclass(frozen=True)
 class Raw:
-    """The raw rows of one table.
+    """Some of the raw rows of one table, few enough to be held.
 
     Attributes:
+        file: Where the rows stand, if the source is files.
         notes: Sentences for the receipt (a file left aside …).
+        is_stated: Whether the source says anything of the table; that it has no row is something.
         known_days: Days that are odd and right, and why (``domain.accepted_days``).
         delivered: Days that the source handed over by name, also where they have no rows.
     """
 
     table: str
     rows: pl.DataFrame
+    file: Path | None = None
     notes: tuple[str, ...] = ()
+    is_stated: bool = True
     delivered: frozenset[date] = frozenset()
     known_days: Mapping[date, str] = field(default_factory=dict)
 
@@ -43,14 +62,18 @@ class Connector(Protocol):
 
     source: Source
 
-    def read(self, *, day: date | None, until: date | None) -> Iterator[Raw]:
-        """Everything the source has, events (or transactions) first.
+    def read(self, *, day: date | None, until: date | None, wants: Wants) -> Iterator[Raw]:
+        """Everything the source has, table after table, events (or transactions) first.
+
+        Of a table without rows one empty batch comes.
 
         Args:
             day: The one day that is asked for; a source of snapshots gives that day's snapshot.
                 None for a history.
             until: First day that is not asked for; None for no end. A hint: rows beyond it may
                 come and are left aside by the caller.
+            wants: Whether a file of events (or transactions) is to be read; asked of each of them
+                just before it is.
         """
         ...
 
@@ -67,17 +90,3 @@ def with_own_columns(rows: pl.DataFrame, schema: pa.Schema) -> pl.DataFrame:
 def empty(schema: pa.Schema) -> pl.DataFrame:
     """No raw rows, in the right columns."""
     return with_own_columns(pl.DataFrame(), schema).clear()
-
-
-def together(frames: list[pl.DataFrame]) -> pl.DataFrame:
-    """One frame; a column that came in different types is read as text."""
-    for name in frames[0].columns:
-        if len({frame.schema[name] for frame in frames}) > 1:
-            frames = [frame.with_columns(_as_text(name, frame.schema[name])) for frame in frames]
-    return pl.concat(frames)
-
-
-def _as_text(name: str, held: pl.DataType) -> pl.Expr:
-    if isinstance(held, pl.Datetime):
-        return pl.col(name).dt.to_string("iso:strict")
-    return pl.col(name).cast(pl.String)

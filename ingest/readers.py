@@ -1,15 +1,18 @@
-"""Files to raw rows: CSV, JSON lines, JSON, Parquet and workbooks.
+"""Files to raw rows: CSV, JSON lines, JSON, Parquet and workbooks, a batch at a time.
 
 Everything but Parquet comes as text and is typed later, so that one bad value costs one row, not
 the file. What cannot even be split into columns stays as ``_text``. A file that is not what its
 name says is a ``BadInputError``: none of its rows can be trusted.
+
+JSON and workbooks are held whole, as their form asks for; of the others no more than a batch.
 """
 
 import codecs
 import csv
 import io
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Final
@@ -19,16 +22,41 @@ import pyarrow as pa
 import pyarrow.csv as pc
 
 from domain.errors import BadInputError
-from ingest.parquet import read_parquet
+from ingest.parquet import parquet_batches, parquet_types
+from ingest.workbook import workbook
 
 SUFFIXES: Final = (".csv", ".jsonl", ".ndjson", ".json", ".parquet", ".xlsx")
+BATCH: Final = 100_000
+"""Rows. Judging a row takes about 1 KB."""
+
 _CHUNK: Final = 1 << 24
-_BLOCK_LIMIT: Final = 1 << 30
-_RECORDS: Final = 50_000
+_BLOCK_LIMIT: Final = 1 << 26
+"""Bytes of CSV that are parsed at once: a longer record ends the file."""
+
+Records = Iterable[tuple[int, dict[str, object] | str]]
 
 
-def read(path: Path) -> pl.DataFrame:
-    """The raw rows of one file, with ``_line`` and ``_text``; the columns are the file's own.
+@dataclass(frozen=True)
+class Batches:
+    """The raw rows of one file, at least one batch; they can be gone through more than once.
+
+    Frames with ``_line`` and ``_text``; the other columns are the file's own. JSON lines may have
+    a column in one batch that they lack in another.
+    """
+
+    read: Callable[[], Iterator[pl.DataFrame]]
+
+    def __iter__(self) -> Iterator[pl.DataFrame]:
+        """Read the file from its start.
+
+        Raises:
+            BadInputError: If it is not of the kind its name says, or ends within a record.
+        """
+        return self.read()
+
+
+def batches(path: Path) -> Batches:
+    """The raw rows of one file.
 
     Raises:
         BadInputError: If the file is missing, empty, or not of the kind its name says.
@@ -37,33 +65,49 @@ def read(path: Path) -> pl.DataFrame:
         raise BadInputError(f"{path}: no such file")
     if path.stat().st_size == 0:
         raise BadInputError(f"{path} is empty: expected at least a header or a row")
-    readers = {
+    suffix = path.suffix.lower()
+    whole = {".json": _json, ".xlsx": workbook}
+    streamed = {
         ".csv": _csv,
         ".jsonl": json_lines,
         ".ndjson": json_lines,
-        ".json": _json,
-        ".parquet": read_parquet,
-        ".xlsx": _workbook,
+        ".parquet": lambda path: parquet_batches(path, BATCH),
     }
-    if path.suffix.lower() not in readers:
+    if suffix in whole:
+        rows = whole[suffix](path)
+        return Batches(lambda: rows.iter_slices(BATCH) if rows.height else iter([rows]))
+    if suffix not in streamed:
         raise BadInputError(f"{path}: expected one of {', '.join(SUFFIXES)}")
-    rows = readers[path.suffix.lower()](path)
-    _require_whole(path, rows)
-    return rows
+    return Batches(lambda: _whole_records(path, streamed[suffix](path)))
 
 
-def _require_whole(path: Path, rows: pl.DataFrame) -> None:
-    """Refuse a text file that ends within a record: what came after it is missing as well.
+def may_hold_slashes(path: Path, columns: list[str]) -> bool:
+    """Whether one of the columns may be text with a slash in it; False is certain."""
+    if path.suffix.lower() == ".parquet":
+        types = parquet_types(path)
+        return any(name in types and not pa.types.is_temporal(types[name]) for name in columns)
+    if path.suffix.lower() == ".xlsx":
+        return True
+    with path.open("rb") as file:
+        return any(b"/" in chunk for chunk in iter(lambda: file.read(_CHUNK), b""))
+
+
+def _whole_records(path: Path, frames: Iterator[pl.DataFrame]) -> Iterator[pl.DataFrame]:
+    """The frames; refuse a text file that ends within a record: what came after is missing too.
 
     A log that somebody is writing ends so too; it is read by ``json_lines`` alone.
     """
-    if path.suffix.lower() not in (".csv", ".jsonl", ".ndjson") or rows.is_empty():
+    last, unread = 0, None
+    for frame in frames:
+        if frame.height:
+            last, unread = max((last, unread), frame.sort("_line").select("_line", "_text").row(-1))
+        yield frame
+    if path.suffix.lower() == ".parquet":
         return
     with path.open("rb") as file:
         file.seek(-1, io.SEEK_END)
         if file.read(1) in b"\r\n":
             return
-    last, unread = rows.sort("_line").select("_line", "_text").row(-1)
     # A whole last line without its line end is what many programs write.
     if unread is not None and (path.suffix.lower() == ".csv" or unread.startswith("{")):
         raise BadInputError(
@@ -71,7 +115,7 @@ def _require_whole(path: Path, rows: pl.DataFrame) -> None:
         )
 
 
-def _csv(path: Path) -> pl.DataFrame:
+def _csv(path: Path) -> Iterator[pl.DataFrame]:
     encoding = _encoding(path)
     names, delimiter = _header(path, encoding)
     refused: list[tuple[int, str]] = []
@@ -81,9 +125,9 @@ def _csv(path: Path) -> pl.DataFrame:
         return "skip"
 
     try:
-        table = pc.read_csv(
+        blocks = pc.open_csv(
             path,
-            # One thread and one block: only then do refused rows know their number.
+            # One thread: only then do refused rows know their number.
             pc.ReadOptions(
                 use_threads=False,
                 encoding=encoding,
@@ -98,21 +142,42 @@ def _csv(path: Path) -> pl.DataFrame:
                 strings_can_be_null=True,
             ),
         )
+        yield from _numbered(blocks, refused)
     except pa.ArrowException as error:
         raise BadInputError(f"{path} is no CSV file: {error}") from error
-    return _numbered(pl.from_arrow(table), refused)
 
 
-def _numbered(rows: pl.DataFrame, refused: list[tuple[int, str]]) -> pl.DataFrame:
-    """Give fit records the numbers that the refused ones left; the header is number 1."""
-    taken = {number for number, _ in refused}
-    total = rows.height + len(refused)
-    free = [number for number in range(2, total + 2) if number not in taken]
-    rows = rows.with_columns(
-        pl.Series("_line", free, dtype=pl.Int64), pl.lit(None, dtype=pl.String).alias("_text")
-    )
+def _numbered(
+    blocks: pc.CSVStreamingReader, refused: list[tuple[int, str]]
+) -> Iterator[pl.DataFrame]:
+    """Give fit records the numbers that the refused ones left; the header is number 1.
+
+    ``refused`` grows while the blocks are parsed, and is ahead of them.
+    """
+    taken: set[int] = set()
+    number = 2
+    empty = pl.from_arrow(pa.table({n: pa.array([], pa.string()) for n in blocks.schema.names}))
+    yield _with_refused(empty.with_columns(pl.Series("_line", [], dtype=pl.Int64)), [])
+    for block in blocks:
+        rows = pl.from_arrow(block)
+        for part in rows.iter_slices(BATCH):
+            told, refused[:] = refused[:], []
+            taken.update(at for at, _ in told)
+            lines = []
+            while len(lines) < part.height:
+                if number not in taken:
+                    lines.append(number)
+                number += 1
+            numbered = part.with_columns(pl.Series("_line", lines, dtype=pl.Int64))
+            yield _with_refused(numbered, told)
+    if refused:
+        yield _with_refused(empty.with_columns(pl.Series("_line", [], dtype=pl.Int64)), refused)
+
+
+def _with_refused(rows: pl.DataFrame, refused: list[tuple[int, str]]) -> pl.DataFrame:
     bad = pl.DataFrame(refused, schema={"_line": pl.Int64, "_text": pl.String}, orient="row")
-    return pl.concat([rows, bad], how="diagonal")
+    fit = rows.with_columns(pl.lit(None, dtype=pl.String).alias("_text"))
+    return pl.concat([fit, bad], how="diagonal")
 
 
 def _header(path: Path, encoding: str) -> tuple[list[str], str]:
@@ -145,10 +210,10 @@ def _encoding(path: Path) -> str:
     return "latin-1"
 
 
-def json_lines(path: Path) -> pl.DataFrame:
+def json_lines(path: Path) -> Iterator[pl.DataFrame]:
     """One JSON object a line; a line that is none (or cut short) becomes ``_text``."""
     with path.open("rb") as file:
-        return _frame(_objects(file))
+        yield from _frames(_objects(file))
 
 
 def _objects(lines: Iterable[bytes]) -> Iterator[tuple[int, dict[str, object] | str]]:
@@ -173,23 +238,22 @@ def _json(path: Path) -> pl.DataFrame:
         raise BadInputError(f"{path} is no JSON file: {error}") from error
     if not isinstance(rows, list):
         raise BadInputError(f"{path}: expected a JSON array of objects, got {type(rows).__name__}")
-    return _frame(
+    records = (
         (number, row if isinstance(row, dict) else json.dumps(row))
         for number, row in enumerate(rows, start=1)
     )
+    return pl.concat(_frames(records), how="diagonal")
 
 
-def _frame(records: Iterable[tuple[int, dict[str, object] | str]]) -> pl.DataFrame:
-    """Records to columns of text; a key that only some records have is null in the others."""
-    frames: list[pl.DataFrame] = []
-    batch: list[tuple[int, dict[str, object] | str]] = []
-    for record in records:
-        batch.append(record)
-        if len(batch) == _RECORDS:
-            frames.append(_columns(batch))
-            batch = []
-    frames.append(_columns(batch))
-    return pl.concat(frames, how="diagonal")
+def _frames(records: Records) -> Iterator[pl.DataFrame]:
+    """Records to columns of text, at least one frame of them."""
+    left = iter(records)
+    batch = list(islice(left, BATCH))
+    while True:
+        yield _columns(batch)
+        batch = list(islice(left, BATCH))
+        if not batch:
+            return
 
 
 def _columns(batch: list[tuple[int, dict[str, object] | str]]) -> pl.DataFrame:
@@ -210,43 +274,3 @@ def _columns(batch: list[tuple[int, dict[str, object] | str]]) -> pl.DataFrame:
 
 def _as_text(value: object) -> str | None:
     return value if value is None or isinstance(value, str) else json.dumps(value)
-
-
-def _workbook(path: Path) -> pl.DataFrame:
-    from python_calamine import CalamineError, CalamineWorkbook
-
-    try:
-        book = CalamineWorkbook.from_path(path)
-        sheets = [_sheet(book.get_sheet_by_name(name).iter_rows()) for name in book.sheet_names]
-    except (CalamineError, OSError) as error:
-        raise BadInputError(f"{path} is no workbook: {error}") from error
-    filled = [sheet for sheet in sheets if sheet.height]
-    if not filled:
-        raise BadInputError(f"{path} is empty: no sheet has a row below its header")
-    return pl.concat(filled, how="diagonal")
-
-
-def _sheet(rows: Iterator[list[object]]) -> pl.DataFrame:
-    """One sheet: its first row names the columns. Whole numbers lose the spreadsheet's ``.0``."""
-    names = [str(name) for name in next(rows, [])]
-    frames, batch, number = [], [], 2
-    while True:
-        batch = list(islice(rows, _RECORDS))
-        if not batch:
-            break
-        columns = {
-            name: pl.Series([_cell(row[i]) for row in batch], dtype=pl.String)
-            for i, name in enumerate(names)
-        }
-        lines = pl.Series(range(number, number + len(batch)), dtype=pl.Int64)
-        frames.append(pl.DataFrame({**columns, "_line": lines}))
-        number += len(batch)
-    if not frames:
-        return pl.DataFrame()
-    return pl.concat(frames).with_columns(pl.lit(None, dtype=pl.String).alias("_text"))
-
-
-def _cell(value: object) -> str | None:
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return None if value is None or value == "" else str(value)

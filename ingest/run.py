@@ -1,4 +1,4 @@
-"""One ingest: read the source, sift, land; then the same for the storefront's own events.
+"""One ingest: read the source, judge, sort, land; then the same for the storefront's own events.
 
 A history takes every day the source has before ``until`` and skips the days that the lake already
 holds. A single day is replaced in any case; with it lands every other known day that the source now
@@ -15,9 +15,11 @@ after it; nothing lands, and what landed before stays. A history lands no such d
 
 import logging
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from itertools import groupby, takewhile
+from operator import attrgetter
 from typing import Final
 
 from domain import accepted_days
@@ -27,21 +29,23 @@ from domain.events import SHOP_SOURCES
 from domain.files import only_writer
 from domain.progress import Progress, silent
 from domain.receipts import Receipt, Stopwatch
-from domain.schemas import LANDED
 from domain.settings import Settings
 from ingest import ledger
 from ingest.changes import require_no_less, told_differently
 from ingest.connectors import open_connector
 from ingest.connectors.storefront import Storefront
+from ingest.gather import Gathered, gathered
 from ingest.landing import Landed, Place, land
 from ingest.raw import Connector, Raw
+from ingest.recall import Recall
 from ingest.rules import TIME_COLUMN
-from ingest.sift import Sifted, judge, sift
+from ingest.staging import Staged
 
 logger = logging.getLogger(__name__)
 
 _MAIN: Final = frozenset(TIME_COLUMN)
 
+HISTORY: Final = "history"
 ARRIVED: Final = "arrived"
 EMPTY: Final = "empty"
 MISSING: Final = "missing"
@@ -62,7 +66,7 @@ class Window:
     @property
     def key(self) -> str:
         """What the receipt is filed under."""
-        return self.day.isoformat() if self.day else "history"
+        return self.day.isoformat() if self.day else HISTORY
 
 
 @dataclass
@@ -72,7 +76,7 @@ class Tally:
     landed: dict[str, Landed] = field(default_factory=dict)
     reasons: Counter[str] = field(default_factory=Counter)
     notes: list[str] = field(default_factory=list)
-    feed: str = "history"
+    feed: str = HISTORY
 
     def total(self, number: str) -> int:
         """A sum over all tables."""
@@ -106,8 +110,7 @@ def ingest(
     with only_writer(settings.lake, lock=settings.lake / "ingest.lock"):
         _require_same_shop(settings)
         say("ingest", f"reading {connector.source}")
-        for raw in connector.read(day=day, until=window.end):
-            _land_shop(raw, connector, window, tally, settings, now=now, progress=say)
+        _read_shop(connector, window, tally, settings, now=now, progress=say)
         shop_days = tally.landed[_main_table(tally)].days
         if shop_days:
             write_last_date(settings.lake, shop_days[-1])
@@ -115,8 +118,7 @@ def ingest(
     return _receipt(tally, window, settings, seconds=watch.seconds)
 
 
-def _land_shop(
-    raw: Raw,
+def _read_shop(
     connector: Connector,
     window: Window,
     tally: Tally,
@@ -125,34 +127,65 @@ def _land_shop(
     now: datetime,
     progress: Progress,
 ) -> None:
-    place = Place(settings.lake, connector.source.value, raw.table)
-    if raw.table not in _MAIN and raw.rows.is_empty():
-        # The shop has no such table (users are known by their ids): not a day without rows of it.
-        tally.notes.extend(raw.notes)
+    """Read table after table; each lands before the next is read."""
+    source = connector.source.value
+    main = Recall(
+        settings.cache / "recall" / source, asked={window.day} if window.day else None, now=now
+    )
+
+    def read() -> Iterator[Raw]:
+        return connector.read(day=window.day, until=window.end, wants=main.wants)
+
+    def more() -> Iterator[Raw]:
+        return takewhile(lambda raw: raw.table in _MAIN, read())
+
+    for table, raws in groupby(read(), key=attrgetter("table")):
+        recall = main if table in _MAIN else Recall(settings.cache, asked=None, now=now)
+        place, stands = Place(settings.lake, source, table), _stands(table, window, tally)
+        with gathered(raws, place, recall=recall, more=more, now=now, stands=stands) as told:
+            _land_shop(told, window, tally, progress=progress)
+
+
+def _land_shop(told: Gathered, window: Window, tally: Tally, *, progress: Progress) -> None:
+    place, rows_in = told.place, told.spool.rows_in
+    is_main = place.table in _MAIN
+    tally.notes.extend(told.notes)
+    if not is_main and not told.is_stated:
+        # Users that are known by their ids are no list without a user.
         return
-    if raw.table not in _MAIN:
-        raw = _dated(raw, window, tally)
-    schema = LANDED[place.source][raw.table]
-    judged = judge(raw.rows, table=raw.table, schema=schema, now=now)
-    known = ledger.entries(settings.lake, place.source, raw.table)
-    days = _candidates(judged.rows_in(), known, window)
-    if raw.table in _MAIN and window.day:
-        tally.feed = _feed(judged.rows_in(), raw.delivered, window.day)
+    known = ledger.entries(place.lake, place.source, place.table)
+    days = _candidates(rows_in, known, window)
+    if is_main and window.day:
+        tally.feed = _feed(rows_in, told.delivered, window.day)
         days -= {window.day} if tally.feed == MISSING else set()
-    if raw.table not in _MAIN and window.day is None and not days:
+    if not is_main and window.day is None and not days:
         days = set(tally.landed[_main_table(tally)].days[:1])
     always = frozenset(days & {window.day})
-    sifted = sift(judged, days)
-    if raw.table in _MAIN:  # Users and items are what they are today: they may become fewer.
-        require_no_less(sifted, place, known, asked=always)
+    staged = told.stage(set(filter(told.recall.is_whole, days)), known, always=always)
+    if is_main:  # Users and items are what they are today: they may become fewer.
+        require_no_less(staged.entries, place, known, asked=always)
     if window.day is not None:
-        sifted = sifted.only(always | told_differently(sifted, known))
-    landed = land(sifted, place, schema, always=always, progress=progress)
-    here = {day: why for day, why in raw.known_days.items() if day in landed.days}
-    accepted_days.accept(settings.lake, here)
-    _note(tally, raw, sifted, place, landed)
-    if raw.table in _MAIN:
+        staged = staged.only(always | told_differently(staged.entries, known))
+    landed = land(staged, place, known=known, progress=progress)
+    here = {day: why for day, why in told.known_days.items() if day in landed.days}
+    accepted_days.accept(place.lake, here)
+    _note(tally, staged, place, landed)
+    if is_main:
         _require_rows(landed, tally, window, place)
+        _remember(told, days, known)
+
+
+def _remember(
+    told: Gathered, days: Set[date | None], known: Mapping[date | None, ledger.Entry]
+) -> None:
+    """What was read need not be read again, if all known days could have been landed of it.
+
+    A history that ends before a known day leaves that day as it was.
+    """
+    if {day for day in told.spool.rows_in if day in known} <= days:
+        told.keep()
+    else:
+        told.recall.forget()
 
 
 def _require_rows(landed: Landed, tally: Tally, window: Window, place: Place) -> None:
@@ -189,14 +222,12 @@ def _feed(rows_in: Mapping[date | None, int], delivered: frozenset[date], day: d
     return EMPTY if reach and min(reach) <= day <= max(reach) else MISSING
 
 
-def _dated(raw: Raw, window: Window, tally: Tally) -> Raw:
+def _stands(table: str, window: Window, tally: Tally) -> date | None:
     """A snapshot without a day of its own stands on the asked day, or on the history's first."""
-    import polars as pl
-
+    if table in _MAIN:
+        return None
     first = tally.landed[_main_table(tally)].days[:1]
-    stands = window.day or (first[0] if first else None)
-    arrived = pl.col("_arrived").fill_null(pl.lit(stands, dtype=pl.Date))
-    return Raw(raw.table, raw.rows.with_columns(arrived), raw.notes)
+    return window.day or (first[0] if first else None)
 
 
 def _land_storefront(
@@ -207,23 +238,27 @@ def _land_storefront(
     if last is None:
         return
     end = last + timedelta(days=1)
-    place, schema = Place(settings.lake, "storefront", "events"), LANDED["storefront"]["events"]
-    for raw in Storefront(settings.event_log).read(day=None, until=end):
-        judged = judge(raw.rows, table=raw.table, schema=schema, now=now)
-        days = _candidates(judged.rows_in(), {}, Window(until=end)) | set(shop_days)
-        known = ledger.entries(settings.lake, place.source, place.table)
-        sifted = sift(judged, days)
-        require_no_less(sifted, place, known, asked=frozenset())
-        landed = land(sifted, place, schema, progress=progress)
-        _note(tally, raw, sifted, place, landed)
+    place = Place(settings.lake, "storefront", "events")
+    asked = None if tally.feed == HISTORY else set(shop_days)
+    recall = Recall(settings.cache / "recall" / place.source, asked=asked, now=now)
+
+    def read() -> Iterator[Raw]:
+        return Storefront(settings.event_log).read(day=None, until=end, wants=recall.wants)
+
+    with gathered(read(), place, recall=recall, more=read, now=now) as told:
+        known = ledger.entries(place.lake, place.source, place.table)
+        days = _candidates(told.spool.rows_in, {}, Window(until=end)) | set(shop_days)
+        staged = told.stage(set(filter(recall.is_whole, days)), known)
+        require_no_less(staged.entries, place, known, asked=frozenset())
+        _note(tally, staged, place, land(staged, place, known=known, progress=progress))
+        tally.notes.extend(told.notes)
+        _remember(told, days, known)
 
 
-def _note(tally: Tally, raw: Raw, sifted: Sifted, place: Place, landed: Landed) -> None:
+def _note(tally: Tally, staged: Staged, place: Place, landed: Landed) -> None:
     tally.landed[f"{place.source}.{place.table}"] = landed
-    tally.reasons.update(sifted.quarantined.get_column("reason").to_list())
-    tally.notes.extend(raw.notes)
-    for note in raw.notes:
-        logger.warning("%s", note)
+    for (_, reason), count in staged.reasons.items():
+        tally.reasons[reason] += count
 
 
 def _main_table(tally: Tally) -> str:

@@ -28,13 +28,14 @@ class Run:
 
 @dataclass(frozen=True)
 class TaskState:
-    """Where one task of a run is; ``seconds`` is None until it has ended."""
+    """Where one task of a run is; ``seconds`` is None until it has ended, times are ISO 8601."""
 
     task_id: str
     state: str
     try_number: int
     seconds: float | None
     ended: str
+    started: str = "~"
 
 
 class AirflowApi:
@@ -126,6 +127,7 @@ class AirflowApi:
                 try_number=entry["try_number"],
                 seconds=entry["duration"],
                 ended=entry["end_date"] or "~",
+                started=entry["start_date"] or "~",
             )
             for entry in found
         ]

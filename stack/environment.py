@@ -96,14 +96,9 @@ def _airflow_options(settings: Settings) -> Mapping[str, Mapping[str, object]]:
             "min_file_process_interval": 300,
         },
         "usage_data_collection": {"enabled": False},
-        "cosmos": {
-            "enable_telemetry": False,
-            "propagate_logs": False,
-            "cache_dir": settings.cache / "cosmos",
-        },
         "vitrine": {
             "clock": settings.clock,
-            "warehouse": settings.dbt_target,
+            "builds": settings.builds,
             "manifest": settings.cache / "dbt" / "target" / "manifest.json",
         },
     }

@@ -42,12 +42,13 @@ def airflow_services() -> tuple[Service, ...]:
     """Airflow's four parts, each on its own: ``airflow standalone`` restarts none of them.
 
     Logs are read from disk by the API server, so nobody needs to serve them on two more ports.
+    Dag files are read, again and again, when the day's work leaves time for it.
     """
     airflow = airflow_command()
     return (
         Service("api-server", (airflow, "api-server")),
         Service("scheduler", (airflow, "scheduler", "--skip-serve-logs")),
-        Service("dag-processor", (airflow, "dag-processor")),
+        Service("dag-processor", (airflow, "dag-processor"), niceness=10),
         Service("triggerer", (airflow, "triggerer", "--skip-serve-logs")),
     )
 

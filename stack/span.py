@@ -11,6 +11,8 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
+from itertools import groupby
+from operator import attrgetter
 
 from domain.errors import BadInputError, VitrineError
 from domain.events import Source
@@ -95,12 +97,14 @@ def last_days(settings: Settings) -> list[date]:
     from ingest.connectors import open_connector
     from ingest.sift import judge
 
-    raw = next(iter(open_connector(settings).read(day=None, until=None)))
-    schema = LANDED[settings.source.value][raw.table]
-    judged = judge(raw.rows, table=raw.table, schema=schema, now=wall_now())
-    days = sorted(day for day in judged.rows_in() if day is not None)
+    raws = open_connector(settings).read(day=None, until=None)
+    table, batches = next(groupby(raws, key=attrgetter("table")))
+    schema, found = LANDED[settings.source.value][table], set[date | None]()
+    for raw in batches:
+        found |= judge(raw.rows, table=table, schema=schema, now=wall_now()).rows_in().keys()
+    days = sorted(day for day in found if day is not None)
     if not days:
-        raise BadInputError(f"{settings.data}: no row of {raw.table} has a day that can be read")
+        raise BadInputError(f"{settings.data}: no row of {table} has a day that can be read")
     return days[-2:]
 
 

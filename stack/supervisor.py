@@ -26,12 +26,16 @@ MOST_RESTARTS: Final = 6
 
 @dataclass(frozen=True)
 class Service:
-    """A command that is to run until it is stopped. ``start_s``: how long until it answers."""
+    """A command that is to run until it is stopped.
+
+    ``start_s``: how long until it answers. ``niceness``: how far it steps back where cores are few.
+    """
 
     name: str
     command: tuple[str, ...]
     url: str = ""
     start_s: float = 120.0
+    niceness: int = 0
 
 
 @dataclass
@@ -120,9 +124,10 @@ class Supervisor:
         logger.info("everything has ended; %d processes had to be killed", len(stubborn))
 
     def _spawn(self, service: Service) -> subprocess.Popen[bytes]:
+        stepping_back = ("nice", "-n", str(service.niceness)) if service.niceness else ()
         with self._log(service.name) as log:
             return subprocess.Popen(
-                service.command,
+                (*stepping_back, *service.command),
                 env=self.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,

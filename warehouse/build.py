@@ -1,12 +1,14 @@
 """One build: plan the days, run dbt, count the rows, publish the marts, forget the dirty days."""
 
-from collections.abc import Iterable
-from contextlib import AbstractContextManager
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import date
 
 from domain import dirty
 from domain.errors import BadInputError
 from domain.files import only_writer
+from domain.node_results import nobody
 from domain.progress import Progress
 from domain.receipts import Receipt, Stopwatch
 from domain.settings import Settings
@@ -16,12 +18,13 @@ from warehouse.lake import landed_days
 from warehouse.plan import Plan, make_plan, published_days, read_plan
 from warehouse.publish import publish
 from warehouse.reconcile import reconcile
+from warehouse.run import Tell
 from warehouse.same_rows import require_same_rows, require_whole_lake
 from warehouse.standing import require_built
 
 
 def plan(settings: Settings, days: Iterable[date]) -> Receipt:
-    """Write the plan for these days and the dirty ones; somebody else (Airflow) runs dbt."""
+    """Write the plan for these days and the dirty ones; somebody else runs dbt."""
     watch = Stopwatch()
     with _lock(settings):
         made = _planned(settings, days, is_full=False)
@@ -30,16 +33,16 @@ def plan(settings: Settings, days: Iterable[date]) -> Receipt:
     )
 
 
-def build_days(settings: Settings, days: Iterable[date]) -> Receipt:
-    """Rebuild these days and the dirty ones."""
+def build_days(settings: Settings, days: Iterable[date], *, tell: Tell = nobody) -> Receipt:
+    """Rebuild these days and the dirty ones; ``tell`` gets each node's result as it ends."""
     with _lock(settings):
-        return _build(settings, _planned(settings, days, is_full=False))
+        return _build(settings, _planned(settings, days, is_full=False), tell)
 
 
-def build_all(settings: Settings) -> Receipt:
-    """Rebuild everything from the lake."""
+def build_all(settings: Settings, *, tell: Tell = nobody) -> Receipt:
+    """Rebuild everything from the lake; ``tell`` gets each node's result as it ends."""
     with _lock(settings):
-        return _build(settings, _planned(settings, (), is_full=True))
+        return _build(settings, _planned(settings, (), is_full=True), tell)
 
 
 def publish_days(settings: Settings, days: Iterable[date]) -> Receipt:
@@ -59,8 +62,12 @@ def publish_days(settings: Settings, days: Iterable[date]) -> Receipt:
         return _publish(settings, made, {}, Stopwatch())
 
 
-def _lock(settings: Settings) -> AbstractContextManager[None]:
-    return only_writer(settings.marts, lock=settings.root / "warehouse.lock")
+@contextmanager
+def _lock(settings: Settings) -> Iterator[None]:
+    with only_writer(settings.marts, lock=settings.root / "warehouse.lock"):
+        # What dbt's DuckDB had sorted on the disk when it was killed.
+        shutil.rmtree(f"{settings.warehouse_file}.tmp", ignore_errors=True)
+        yield
 
 
 def _planned(settings: Settings, days: Iterable[date], *, is_full: bool) -> Plan:
@@ -74,11 +81,11 @@ def _planned(settings: Settings, days: Iterable[date], *, is_full: bool) -> Plan
     return made
 
 
-def _build(settings: Settings, made: Plan) -> Receipt:
+def _build(settings: Settings, made: Plan, tell: Tell) -> Receipt:
     watch = Stopwatch()
     progress = Progress(settings.progress_log, command="build")
     progress("build", f"{len(made.days)} days to build", done=0)
-    seconds = run.build(settings, made, progress=progress)
+    seconds = run.build(settings, made, progress=progress, tell=tell)
     return _publish(settings, made, {"dbt": watch.seconds, "models": seconds}, watch)
 
 

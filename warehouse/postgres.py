@@ -39,15 +39,15 @@ class PostgresWarehouse:
 
     def days(
         self, table: str, schema: pa.Schema, *, first: date, last: date, order: str
-    ) -> pa.Table:
-        """The columns of ``schema`` on the days [first, last], sorted by ``order``."""
+    ) -> Iterator[pa.Table]:
+        """The columns of ``schema`` on the days [first, last], sorted by ``order``; held whole."""
         columns = ", ".join(_leaving(field) for field in schema)
         content = self._copied(
             f"select {columns} from {table} "
             f"where event_date between date '{first}' and date '{last}' order by {order}"
         )
         if not content.size:
-            return schema.empty_table()
+            return
         read = pyarrow.csv.read_csv(
             pa.BufferReader(content),
             read_options=pyarrow.csv.ReadOptions(column_names=schema.names),
@@ -61,7 +61,7 @@ class PostgresWarehouse:
                 false_values=["f"],
             ),
         )
-        return _with_lists(read, schema)
+        yield _with_lists(read, schema)
 
     def _copied(self, query: str) -> pa.Buffer:
         sink = pa.BufferOutputStream()

@@ -5,24 +5,25 @@ the same bytes for the same rows. A day whose bytes are unchanged is left alone;
 empty disappears.
 """
 
+import filecmp
 import shutil
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date
-from functools import partial
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
-from domain.files import replacing_file
+from domain.files import file_aside, put
 from domain.progress import silent
 from domain.schemas import MARTS
 from domain.settings import Settings
+from domain.tables import write_parts
 from warehouse.connection import Warehouse, open_warehouse
 from warehouse.lake import partition_days
 from warehouse.plan import Plan
@@ -61,7 +62,7 @@ LOOKING_BACK: Final = frozenset(
 )
 """Tables that are replaced on ``Plan.feature_days``; the others on ``Plan.days``."""
 
-_DAYS_AT_ONCE: Final = 64  # bounds the memory of a full history; a user_history day has 1 MB
+_DAYS_AT_ONCE: Final = 64  # Bounds what is sorted at once.
 
 
 @dataclass
@@ -93,59 +94,55 @@ def _publish_table(
     days: Iterable[date],
     published: Published,
 ) -> None:
-    written = rows = kept = 0
+    wanted = sorted(days)
     full: set[date] = set()
-    with ThreadPoolExecutor(max_workers=2) as pool:
-        for batch in _batches(sorted(days)):
-            parts = _read(warehouse, table, batch)
-            full |= parts.keys()
-            rows += sum(len(part) for part in parts.values())
-            changes = list(pool.map(partial(_write, marts / table), parts, parts.values()))
-            written += sum(changes)
-            kept += len(changes) - sum(changes)
-    gone = (set(days) - full) & partition_days(marts / table)
+    written = rows = 0
+    for first in range(0, len(wanted), _DAYS_AT_ONCE):
+        batch = wanted[first : first + _DAYS_AT_ONCE]
+        for day, parts in _read(warehouse, table, batch):
+            if day in batch:
+                full.add(day)
+                count, is_new = _write(marts / table, day, parts, PUBLISHED[table])
+                rows, written = rows + count, written + is_new
+    gone = (set(wanted) - full) & partition_days(marts / table)
     for day in gone:
         shutil.rmtree(marts / table / f"event_date={day}")
     published.written[table] = written
-    published.unchanged[table] = kept
+    published.unchanged[table] = len(full) - written
     published.removed[table] = len(gone)
     published.rows[table] = rows
 
 
-def _batches(days: list[date]) -> Iterator[list[date]]:
-    for start in range(0, len(days), _DAYS_AT_ONCE):
-        yield days[start : start + _DAYS_AT_ONCE]
-
-
-def _read(warehouse: Warehouse, table: str, days: list[date]) -> dict[date, pa.Table]:
+def _read(
+    warehouse: Warehouse, table: str, days: list[date]
+) -> Iterator[tuple[date, Iterator[pa.Table]]]:
+    """Each day that has rows, oldest first, with its rows in parts."""
     schema = PUBLISHED[table]
     has_day = "event_date" in schema.names
     dated = schema if has_day else schema.append(pa.field("event_date", pa.date32()))
     order = ", ".join(["event_date", *GRAINS[table]])
-    rows = warehouse.days(table, dated, first=days[0], last=days[-1], order=order)
-    dates = rows["event_date"].combine_chunks()
-    runs = pc.run_end_encode(dates) if len(rows) else None
-    parts: dict[date, pa.Table] = {}
+    parts = warehouse.days(table, dated, first=days[0], last=days[-1], order=order)
+    pieces = (piece for part in parts for piece in _by_day(part))
+    for day, run in groupby(pieces, key=itemgetter(0)):
+        yield day, (piece.select(schema.names).cast(schema) for _, piece in run)
+
+
+def _by_day(part: pa.Table) -> Iterator[tuple[date, pa.Table]]:
+    runs = pc.run_end_encode(part["event_date"].combine_chunks())
     start = 0
-    for day, end in _runs(runs):
-        if day in set(days):
-            parts[day] = rows.slice(start, end - start).select(schema.names).cast(schema)
+    for day, end in zip(runs.values.to_pylist(), runs.run_ends.to_pylist(), strict=True):
+        yield day, part.slice(start, end - start)
         start = end
-    return parts
 
 
-def _runs(runs: pa.RunEndEncodedArray | None) -> Iterator[tuple[date, int]]:
-    if runs is not None:
-        yield from zip(runs.values.to_pylist(), runs.run_ends.to_pylist(), strict=True)
-
-
-def _write(folder: Path, day: date, rows: pa.Table) -> bool:
+def _write(
+    folder: Path, day: date, parts: Iterable[pa.Table], schema: pa.Schema
+) -> tuple[int, bool]:
+    """How many rows the day has, and whether its file changed."""
     path = folder / f"event_date={day}" / "part.parquet"
-    buffer = pa.BufferOutputStream()
-    pq.write_table(rows.combine_chunks(), buffer, compression="zstd")
-    content = buffer.getvalue()
-    if path.exists() and path.read_bytes() == content.to_pybytes():
-        return False
-    with replacing_file(path) as aside:
-        aside.write_bytes(content)
-    return True
+    with file_aside(path) as aside:
+        count = write_parts(parts, aside, schema)
+        is_new = not (path.exists() and filecmp.cmp(aside, path, shallow=False))
+        if is_new:
+            put(aside, path)
+    return count, is_new

@@ -10,12 +10,10 @@ from datetime import date
 from pathlib import Path
 from typing import Final
 
-import duckdb
-
 from domain.errors import ReconciliationError
 from domain.events import Source
 from domain.settings import Settings
-from warehouse.connection import Warehouse, open_warehouse
+from warehouse.connection import Warehouse, open_warehouse, read_with_duckdb
 from warehouse.lake import partition_days
 
 # The one table of each source whose rows become events.
@@ -67,7 +65,7 @@ def reconcile(settings: Settings, days: Iterable[date]) -> Reconciled:
 
 def _landed(settings: Settings, days: list[date]) -> Counts:
     counts: Counts = {}
-    with duckdb.connect() as reader:
+    with read_with_duckdb() as reader:
         for source in {settings.source, Source.STOREFRONT}:
             folder = settings.lake / source / EVENT_TABLES[source]
             files = _files(folder, days)

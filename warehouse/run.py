@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from domain.errors import DataQualityError
 from domain.events import INTERACTION_WEIGHTS, SESSION_GAP, EventType
+from domain.node_results import BROKEN, NodeResult, nobody
 from domain.schemas import BOUGHT_HALF_LIFE_DAYS, BOUGHT_LENGTH, HISTORY_LENGTH
 from domain.settings import Settings
 from warehouse.lake import write_types
@@ -27,6 +28,7 @@ BOT_ACTIONS_PER_DAY: Final = 2_000
 _SILENT: Final = ("--log-level", "none", "--no-print")
 
 Say = Callable[..., None]
+Tell = Callable[[NodeResult], None]
 
 
 def constants(settings: Settings) -> dict[str, object]:
@@ -80,15 +82,23 @@ def dbt_vars(settings: Settings, days: Iterable[date]) -> dict[str, object]:
 
 
 def parse(settings: Settings) -> Path:
-    """Run ``dbt parse`` and return the path of the manifest (Cosmos builds its tasks from it)."""
+    """Run ``dbt parse`` and return the path of the manifest (Airflow draws its tasks from it)."""
     settings.root.mkdir(parents=True, exist_ok=True)
     write_types(settings.cache)
     _invoke(settings, ["parse"], on_event=lambda event: None)
     return settings.cache / "dbt" / "target" / "manifest.json"
 
 
-def build(settings: Settings, plan: Plan, *, progress: Say) -> dict[str, float]:
+def build(
+    settings: Settings, plan: Plan, *, progress: Say, tell: Tell = nobody
+) -> dict[str, float]:
     """Run ``dbt build`` for a plan that is written; returns each model's seconds.
+
+    Args:
+        settings: The shop.
+        plan: As ``warehouse.plan.make_plan`` wrote it.
+        progress: Hears of each model.
+        tell: Gets the result of each model and test as it ends.
 
     Raises:
         DataQualityError: Naming every model and test that failed.
@@ -97,7 +107,7 @@ def build(settings: Settings, plan: Plan, *, progress: Say) -> dict[str, float]:
     arguments = ["build", "--exclude-resource-type", "unit_test"]
     if plan.is_full:
         arguments.append("--full-refresh")
-    results = _invoke(settings, arguments, on_event=_progress_of(progress))
+    results = _invoke(settings, arguments, on_event=_listener(progress, tell))
     return {
         result.node.name: round(result.execution_time, 3)
         for result in results
@@ -125,7 +135,7 @@ def _invoke(settings: Settings, arguments: list[str], *, on_event: Callable[[Any
     if outcome.exception is not None:
         raise DataQualityError(f"dbt {arguments[0]}: {outcome.exception}") from outcome.exception
     results = getattr(outcome.result, "results", [])
-    failures = [result for result in results if result.status in {"error", "fail"}]
+    failures = [result for result in results if result.status in BROKEN]
     if failures or not outcome.success:
         told = "; ".join(f"{failure.node.name}: {failure.message}" for failure in failures)
         failed = f"{len(failures)} of {len(results)} models and tests failed"
@@ -159,12 +169,24 @@ def _close_warehouse() -> None:
     DuckDBConnectionManager.close_all_connections()
 
 
-def _progress_of(progress: Say) -> Callable[[Any], None]:
+def _listener(progress: Say, tell: Tell) -> Callable[[Any], None]:
     def on_event(event: Any) -> None:
-        if event.info.name != "LogModelResult":
-            return
-        node = event.data
-        message = f"{node.node_info.node_name} {node.status.lower()} in {node.execution_time:.1f} s"
-        progress("build", message, done=node.index, total=node.total)
+        if event.info.name == "LogModelResult":
+            node = event.data
+            name, took = node.node_info.node_name, f"{node.execution_time:.1f} s"
+            said = f"{name} {node.status.lower()} in {took}"
+            progress("build", said, done=node.index, total=node.total)
+        elif event.info.name == "NodeFinished":
+            tell(_result(event.data))
 
     return on_event
+
+
+def _result(finished: Any) -> NodeResult:
+    ran = finished.run_result
+    return NodeResult(
+        unique_id=finished.node_info.unique_id,
+        status=ran.status,
+        seconds=round(ran.execution_time, 3),
+        message=ran.message,
+    )

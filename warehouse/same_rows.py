@@ -16,7 +16,7 @@ from domain import dirty
 from domain.errors import ReconciliationError
 from domain.events import Source
 from domain.settings import Settings
-from warehouse.connection import open_warehouse
+from warehouse.connection import open_warehouse, read_with_duckdb
 from warehouse.lake import partition_days
 from warehouse.reconcile import EVENT_TABLES
 
@@ -92,7 +92,7 @@ def _landed(lake: Path, source: Source, days: list[date]) -> Sums:
     files = [str(folder / f"event_date={day}" / "part.parquet") for day in days if day in held]
     if not files:
         return {}
-    with duckdb.connect() as reader:
+    with read_with_duckdb() as reader:
         rows = reader.execute(
             f"select cast(event_date as date), {_SUM.format(ID_COLUMNS[table])} "
             "from read_parquet($1, hive_partitioning = true) group by 1",
@@ -103,17 +103,18 @@ def _landed(lake: Path, source: Source, days: list[date]) -> Sums:
 
 def _built(settings: Settings, days: list[date]) -> Sums:
     if settings.dbt_target == "duckdb":
-        with duckdb.connect(str(settings.warehouse_file), read_only=True) as warehouse:
+        with read_with_duckdb(settings.warehouse_file) as warehouse:
             return _hashed(warehouse, _IDS, days)
     # A server hashes in its own way: its ids come here to be hashed as the lake's are.
     parts: list[pa.Table] = []
-    with open_warehouse(settings) as server, duckdb.connect() as reader:
+    with open_warehouse(settings) as server, read_with_duckdb() as reader:
         for table, name in (("events", "event_id"), ("rejected_events", "source_id")):
             columns = {"event_date": pa.date32(), "source": pa.string(), name: pa.string()}
             schema = pa.schema(list(columns.items()))
             rows = server.days(table, schema, first=days[0], last=days[-1], order="event_date")
-            parts.append(rows.rename_columns(["event_date", "source", "id"]))
-        reader.register("built", pa.concat_tables(parts))
+            parts += [part.rename_columns(["event_date", "source", "id"]) for part in rows]
+        named = pa.schema({"event_date": pa.date32(), "source": pa.string(), "id": pa.string()})
+        reader.register("built", pa.concat_tables([named.empty_table(), *parts]))
         return _hashed(reader, "built", days)
 
 

@@ -20,8 +20,9 @@ from typing import Final
 from domain.errors import BadInputError
 from domain.events import Source
 from domain.schemas import LANDED
-from ingest import columns, readers
-from ingest.raw import Raw, empty, together, with_own_columns
+from ingest import columns
+from ingest.connectors.reading import raw_rows
+from ingest.raw import Raw, Wants, empty, every, with_own_columns
 
 _REQUIRED: Final = {
     "events": ("event_type", "event_timestamp", "user_id", "item_id"),
@@ -41,8 +42,8 @@ class Files:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def read(self, *, day: date | None, until: date | None) -> Iterator[Raw]:
-        """All events, then the snapshots of items and users.
+    def read(self, *, day: date | None, until: date | None, wants: Wants = every) -> Iterator[Raw]:
+        """All wanted events, then the snapshots of items and users.
 
         Raises:
             BadInputError: If the folder, a table or a column is missing or misspelt.
@@ -58,7 +59,12 @@ class Files:
                 f"{' and '.join(f'{name}.*' for name in missing)} as one of {forms}"
             )
         for table, files in found.items():
-            yield _table(table, files)
+            said = () if files else (f"no {table} file: {table} are known by their id only",)
+            # First, so that whoever wants no more tables knows before a file of the next is read.
+            yield Raw(table, empty(LANDED["files"][table]), notes=said, is_stated=bool(files))
+            for file in files:
+                if table != "events" or wants(file):
+                    yield from _table(table, file)
 
     def _files(self, table: str) -> list[Path]:
         inside = self._path / table
@@ -74,25 +80,22 @@ def _is_part(file: Path, table: str) -> bool:
     return named and file.suffix.lower() in _FORMS
 
 
-def _table(table: str, files: list[Path]) -> Raw:
-    schema = LANDED["files"][table]
-    frames, notes, delivered = [], [], set()
-    for file in files:
-        delivered |= _named_day(file)
-        rows = readers.read(file)
-        ignored = columns.require(rows, file, required=_REQUIRED[table], known=schema.names)
-        if ignored:
-            notes.append(f"{file.name}: columns left aside: {', '.join(ignored)}")
-        frames.append(with_own_columns(rows, schema))
-    if not frames:
-        return Raw(table, empty(schema), (f"no {table} file: {table} are known by their id only",))
-    return Raw(table, together(frames), tuple(notes), frozenset(delivered))
+def _table(table: str, file: Path) -> Iterator[Raw]:
+    """The batches of one file, then what was left aside of it."""
+    schema, names = LANDED["files"][table], set[str]()
+    for rows in raw_rows(file, schema):
+        names.update(rows.columns)
+        yield Raw(table, with_own_columns(rows, schema), file, delivered=_named_day(file))
+    ignored = columns.require(sorted(names), file, required=_REQUIRED[table], known=schema.names)
+    if ignored:
+        said = f"{file.name}: columns left aside: {', '.join(ignored)}"
+        yield Raw(table, empty(schema), file, (said,))
 
 
-def _named_day(file: Path) -> set[date]:
+def _named_day(file: Path) -> frozenset[date]:
     """The day in a file's name: such a file says that this day was handed over, rows or not."""
     found = _DAY.search(file.stem)
     try:
-        return {date(*map(int, found.groups()))} if found else set()
+        return frozenset({date(*map(int, found.groups()))} if found else ())
     except ValueError:
-        return set()
+        return frozenset()

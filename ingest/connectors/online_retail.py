@@ -18,8 +18,9 @@ import polars as pl
 from domain.errors import BadInputError
 from domain.events import Source
 from domain.schemas import LANDED
-from ingest import columns, readers
-from ingest.raw import Raw, together, with_own_columns
+from ingest import columns
+from ingest.connectors.reading import raw_rows
+from ingest.raw import Raw, Wants, empty, every, with_own_columns
 
 _SCHEMA: Final = LANDED["online_retail"]["transactions"]
 _NAMES: Final = {
@@ -50,20 +51,25 @@ class OnlineRetail:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def read(self, *, day: date | None, until: date | None) -> Iterator[Raw]:
-        """All lines. A file in a folder without an invoice column is left aside, and named."""
-        frames, notes = [], []
-        for file in self._files():
-            rows = columns.renamed(readers.read(file), _NAMES)
-            if "invoice_no" not in rows.columns and self._path.is_dir():
-                notes.append(f"{file.name} left aside: it has no invoice column")
-                continue
-            columns.require(rows, file, required=_COLUMNS, known=_COLUMNS)
-            rows = with_own_columns(rows, _SCHEMA)
-            frames.append(rows.with_columns(_identifiers(rows)))
-        if not frames:
+    def read(self, *, day: date | None, until: date | None, wants: Wants = every) -> Iterator[Raw]:
+        """All lines of the wanted files.
+
+        A file in a folder without an invoice column is left aside, and named.
+        """
+        notes: list[str] = []
+        files = self._files()
+        for file in filter(wants, files):
+            for rows in raw_rows(file, _SCHEMA, rename=_renamed):
+                if "invoice_no" not in rows.columns and self._path.is_dir():
+                    notes.append(f"{file.name} left aside: it has no invoice column")
+                    yield Raw("transactions", empty(_SCHEMA), file, (notes[-1],))
+                    break
+                columns.require(rows.columns, file, required=_COLUMNS, known=_COLUMNS)
+                whole = with_own_columns(rows, _SCHEMA)
+                yield Raw("transactions", whole.with_columns(_identifiers(whole)), file)
+        if len(notes) == len(files):
             raise BadInputError(f"{self._path}: no file has an invoice column; " + "; ".join(notes))
-        yield Raw("transactions", together(frames), tuple(notes), known_days=_KNOWN_DAYS)
+        yield Raw("transactions", empty(_SCHEMA), known_days=_KNOWN_DAYS)
 
     def _files(self) -> list[Path]:
         if self._path.is_file():
@@ -72,6 +78,10 @@ class OnlineRetail:
         if not files:
             raise BadInputError(f"{self._path} holds no {', '.join(_FORMS)} file")
         return files
+
+
+def _renamed(rows: pl.DataFrame) -> pl.DataFrame:
+    return columns.renamed(rows, _NAMES)
 
 
 def _identifiers(rows: pl.DataFrame) -> list[pl.Expr]:

@@ -14,7 +14,7 @@ import pyarrow as pa
 from domain.errors import BadInputError
 from domain.events import Source
 from domain.schemas import LANDED
-from ingest.raw import Raw, empty, together, with_own_columns
+from ingest.raw import Raw, Wants, empty, every, with_own_columns
 from simulator.config import PRESETS
 from simulator.shop import simulate
 
@@ -35,21 +35,21 @@ class Simulated:
             )
         self._shop = simulate(PRESETS[preset], seed=seed)
 
-    def read(self, *, day: date | None, until: date | None) -> Iterator[Raw]:
+    def read(self, *, day: date | None, until: date | None, wants: Wants = every) -> Iterator[Raw]:
         """The day, or the preset's days before ``until``. Nothing happened before the opening."""
         if day is not None:
             days = [day] if day >= self._shop.config.first_day else []
         else:
             days = [d for d in self._shop.days if until is None or d < until]
-        yield _raw("events", self._shop.events, days)
-        yield _raw("items", self._shop.items, days)
-        yield _raw("users", self._shop.users, days)
+        yield from _raw("events", self._shop.events, days)
+        yield from _raw("items", self._shop.items, days)
+        yield from _raw("users", self._shop.users, days)
 
 
-def _raw(table: str, of_day: Callable[[date], pa.Table], days: Sequence[date]) -> Raw:
+def _raw(table: str, of_day: Callable[[date], pa.Table], days: Sequence[date]) -> Iterator[Raw]:
     schema = LANDED["simulated"][table]
-    frames = []
+    yield Raw(table, empty(schema), is_stated=bool(days))
     for day in days:
         rows = with_own_columns(pl.DataFrame(of_day(day)), schema)
-        frames.append(rows.with_columns(pl.lit(day).alias("_arrived")))
-    return Raw(table, together(frames or [empty(schema)]), delivered=frozenset(days))
+        rows = rows.with_columns(pl.lit(day).alias("_arrived"))
+        yield Raw(table, rows, delivered=frozenset({day}))

@@ -86,12 +86,15 @@ def _write(shops: Shops, shop: str, day: date, **tables: pl.DataFrame) -> None:
 def _write_log(shops: Shops, day: date, events: pl.DataFrame) -> None:
     """Every fifth user came through the storefront too, and one guest who is on nobody's list."""
     seen = events.filter(pl.col("user_id").hash(seed=2).mod(5) == 0)
-    lines = seen.with_columns(
+    logged = seen.with_columns(
         event_id=pl.concat_str(pl.lit("web-"), "event_id"),
         event_timestamp=pl.col("event_timestamp").dt.to_string("iso:strict"),
-    ).to_dicts()
-    guest = {**lines[0], "event_id": f"guest-{day}", "user_id": f"guest-{day}"}
+    )
     for shop in ("files", "online_retail"):
+        # One shop, one name for an item, whoever reports it.
+        named = logged.with_columns(item_id=_stock_code()) if shop == "online_retail" else logged
+        lines = named.to_dicts()
+        guest = {**lines[0], "event_id": f"guest-{day}", "user_id": f"guest-{day}"}
         path = shops.root / shop / "event_log" / f"event_date={day}" / "1.jsonl"
         path.parent.mkdir(parents=True, exist_ok=True)
         rows = "".join(json.dumps(line) + "\n" for line in [*lines, guest])
@@ -134,20 +137,28 @@ def _users(shop: Shop, day: date) -> pl.DataFrame:
     return pl.DataFrame(shop.users(day)).with_columns(_user("user_id"))
 
 
+def _number() -> pl.Expr:
+    return pl.col("item_id").str.extract(r"(\d+)").cast(pl.Int64)
+
+
+def _stock_code() -> pl.Expr:
+    """An item's name on an invoice."""
+    return (10_000 + _number()).cast(pl.String)
+
+
 def _lines(shop: Shop, day: date, events: pl.DataFrame) -> pl.DataFrame:
     """What people looked at, put in the cart, bought and gave back, as if it were invoiced."""
     items = pl.DataFrame(shop.items(day)).select("item_id", "title", "price_cents")
     kinds = ["click", "view", "add_to_cart", "purchase", "return"]
     looked = events.filter(pl.col("event_type").is_in(kinds)).join(items, on="item_id")
-    number = pl.col("item_id").str.extract(r"(\d+)").cast(pl.Int64)
     is_return = pl.col("event_type") == "return"
     visit = (pl.col("user_id").rank("dense") + (day - SHOP.first_day).days * 1_000).cast(pl.String)
-    pieces = 1 + number % 6
+    pieces = 1 + _number() % 6
     return looked.select(
         pl.concat_str(pl.when(is_return).then(pl.lit("C")).otherwise(pl.lit("")), visit).alias(
             "invoice_no"
         ),
-        (10_000 + number).cast(pl.String).alias("stock_code"),
+        _stock_code().alias("stock_code"),
         pl.col("title").alias("description"),
         pl.when(is_return).then(-pieces).otherwise(pieces).cast(pl.Int32).alias("quantity"),
         pl.col("event_timestamp").alias("invoiced_at"),

@@ -105,4 +105,5 @@ def _told(one: Outcome, *, ablate: bool) -> str:
         return f"{one.left_out:<52} {verdict}: {one.name} ({one.seconds:.1f} s)"
     verdict = "caught" if one.is_caught else "UNSEEN"
     who = f"{one.step}: {', '.join(one.rules)}" if one.step else ", ".join(one.rules) or one.by
-    return f"{verdict}  {one.name:<48} {one.answer:<11} {who} ({one.seconds:.1f} s)"
+    said = "" if one.is_caught else f": {one.said}"
+    return f"{verdict}  {one.name:<48} {one.answer:<11} {who} ({one.seconds:.1f} s){said}"

@@ -23,6 +23,24 @@ def test_contradicting_wishes_are_refused(arguments):
     assert "exclude each other" in str(result.exception)
 
 
+@pytest.mark.parametrize("part", ["--plan", "--publish-only"])
+def test_nothing_is_told_of_a_build_without_dbt(part, home):
+    result = build(part, "--day", "2026-01-01", "--run", "r")
+    assert isinstance(result.exception, BadInputError)
+    assert not (home / "cache" / "builds").exists()
+
+
+def test_a_run_has_a_name_that_can_be_a_files():
+    assert "a run is named" in str(build("--day", "2026-01-01", "--run", "../r").exception)
+
+
+def test_a_build_that_is_refused_had_begun(home):
+    """Whoever watches it knows then that what an earlier try told is old."""
+    result = build("--run", "r")
+    assert "nothing to build" in str(result.exception)
+    assert '"begun"' in (home / "cache" / "builds" / "r.jsonl").read_text()
+
+
 def test_a_day_that_is_none_is_refused():
     assert "expected YYYY-MM-DD" in str(build("--day", "tomorrow").exception)
 

@@ -21,9 +21,8 @@ pytestmark = [
 ]
 
 ROOT = Path(__file__).parents[2]
-FILES = sorted(
-    p for p in (ROOT / "dags").glob("*.py") if p.stem not in {"__init__", "assets", "transform"}
-)
+PARTS = set((ROOT / "dags" / ".airflowignore").read_text().splitlines()[1:])
+FILES = sorted(p for p in (ROOT / "dags").glob("*.py") if p.name not in PARTS)
 
 GRAPH = {
     "load_history": {
@@ -35,12 +34,9 @@ GRAPH = {
     },
     "ingest_events": {"ingest": {"check_landed"}, "check_landed": set()},
     "build_features": {
-        "plan": {"dbt.dbt_producer_watcher", "dbt.events_run"},
-        "dbt.dbt_producer_watcher": {"dbt.dbt_producer_watcher_done"},
-        "dbt.dbt_producer_watcher_done": {"publish"},
-        "dbt.events_run": {"dbt.user_features_run"},
-        "dbt.user_features_run": {"publish"},
-        "publish": {"check_features"},
+        "build": {"dbt.events", "check_features"},
+        "dbt.events": {"dbt.user_features"},
+        "dbt.user_features": set(),
         "check_features": {"materialize"},
         "materialize": set(),
     },
@@ -76,7 +72,7 @@ def _commands(dag: Any) -> dict[str, tuple[Any, str]]:
 def _render(template: str, form: dict[str, Any]) -> str:
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined)
     environment.filters["ts_nodash"] = lambda moment: "20260302T101112"
-    run = SimpleNamespace(partition_key=DAY, run_after="2026-03-02T10:11:12+00:00")
+    run = SimpleNamespace(partition_key=DAY, run_after="2026-03-02T10:11:12+00:00", run_id="r-1")
     return environment.from_string(template).render(dag_run=run, params=form)
 
 
@@ -146,7 +142,7 @@ def test_every_task_is_one_command_that_the_cli_takes(dags: dict[str, Any]) -> N
                 assert command is not None, name
                 command.make_context(name, arguments)  # raises on an option that does not exist
                 parsed += 1
-    assert parsed == 2 * 5 + 2 + 4 + 2 * 4
+    assert parsed == 2 * 5 + 2 + 3 + 2 * 4
 
 
 def test_a_wrong_option_would_be_noticed() -> None:
@@ -188,25 +184,44 @@ def test_only_one_task_at_a_time_holds_the_warehouse(dags: dict[str, Any]) -> No
 
     assert holders == {
         "load_history.build",
-        "build_features.plan",
-        "build_features.dbt.dbt_producer_watcher",
-        "build_features.publish",
+        "build_features.build",
     }
 
 
-def test_dbt_builds_the_runs_day_with_its_tests_also_on_a_retry(dags: dict[str, Any]) -> None:
-    producer = dags["build_features"].get_task("dbt.dbt_producer_watcher")
-    context = {"ti": SimpleNamespace(try_number=2)}
+def test_the_build_tells_of_its_own_run(dags: dict[str, Any]) -> None:
+    _, template = _commands(dags["build_features"])["build"]
 
-    producer._pre_execute_hook(context)
+    assert _render(template, {}) == f"vitrine build --day {DAY} --run r-1"
 
-    assert context["ti"].try_number == 1  # Cosmos skips the build on any other
-    assert producer.vars == {"event_date": "{{ dag_run.partition_key }}"}
-    flags = producer.dbt_cmd_flags
-    assert {flags[i + 1] for i, flag in enumerate(flags) if flag == "--resource-type"} >= {
-        "model",
-        "test",
-    }
+
+def test_a_model_answers_for_its_tests_and_explains_itself(dags: dict[str, Any]) -> None:
+    features = dags["build_features"].get_task("dbt.user_features")
+    events = dags["build_features"].get_task("dbt.events")
+
+    assert features.nodes == [
+        "model.vitrine.user_features",
+        "test.vitrine.alone",
+        "test.vitrine.grain",
+        "test.vitrine.users_are_known",
+    ]
+    assert events.nodes == ["model.vitrine.events", "test.vitrine.alone"]
+    assert "What user_features holds." in features.doc_md
+    assert "select 1 as user_features" in features.doc_md
+
+
+def test_models_need_no_worker_and_are_not_tried_again_alone(dags: dict[str, Any]) -> None:
+    """As Airflow's scheduler sees them: after the way through its database."""
+    from airflow.serialization.serialized_objects import DagSerialization
+
+    dag = DagSerialization.from_dict(DagSerialization.to_dict(dags["build_features"]))
+    models = [task for task in dag.tasks if task.task_id.startswith("dbt.")]
+
+    assert len(models) == 2
+    for task in models:
+        assert task.start_from_trigger
+        assert task.start_trigger_args.trigger_cls == "dags.shown.trigger.ModelTrigger"
+        assert task.trigger_rule == "always"
+        assert task.retries == 0
 
 
 def test_a_replayed_shop_is_never_scheduled_by_the_wall_clock(

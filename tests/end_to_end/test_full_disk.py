@@ -24,8 +24,9 @@ pytestmark = [
 ]
 
 WRITERS = {
-    "landing": ("day", "/lake/files/events/event_date=2026-01-03/"),
-    "quarantine": ("day", "/lake/quarantine/"),
+    "spool": ("day", "/spool/fit/"),
+    "landing": ("day", "/staged/landed/event_date=2026-01-03"),
+    "quarantine": ("day", "/staged/quarantined/"),
     "ledger": ("day", "/lake/ledger/"),
     "mark": ("day", "/lake/dirty/"),
     "progress": ("day", "/logs/progress"),

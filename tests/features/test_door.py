@@ -48,7 +48,7 @@ def status(path: str, authorization: str | None) -> int:
     return call(path, authorization)[0]["status"]
 
 
-@pytest.mark.parametrize("path", [*WRITES, *READS])
+@pytest.mark.parametrize("path", [*WRITES, *sorted(READS)])
 @pytest.mark.parametrize(
     "shown", [None, "Bearer wrong", "Bearer", "Bearer ", "Basic writer", "writer", "Bearer Writer"]
 )
@@ -62,12 +62,12 @@ def test_a_reader_cannot_write(path):
     assert status(path, "bearer writer") == 200
 
 
-@pytest.mark.parametrize("path", READS)
+@pytest.mark.parametrize("path", sorted(READS))
 def test_a_reader_can_read_and_so_can_a_writer(path):
     assert status(path, "Bearer reader") == status(path, "Bearer  writer") == 200
 
 
-@pytest.mark.parametrize("path", OPEN)
+@pytest.mark.parametrize("path", sorted(OPEN))
 def test_whether_it_runs_is_told_to_everybody(path):
     assert status(path, None) == 200
 

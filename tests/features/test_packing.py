@@ -14,7 +14,7 @@ from features.layout import Layout, layout_from
 from features.packing import Chunk, entity_keys, pack
 from features.sending import CHUNK_BYTES, chunks_of
 from features.unpacking import unpack
-from features.wire import event_moments, feature_vector
+from features.wire import FeatureVector, event_moments, feature_vectors
 from tests.features.every_type import TYPES, table
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
@@ -122,8 +122,11 @@ def test_feasts_protobuf_reads_what_is_written_for_it():
     found = np.arange(200) % 3 != 0
     moments = event_moments(np.arange(200) * 1_000_003 - 10**8, found)
     columns = unpack(pack(columns_of(rows), LAYOUT).to_pylist(), LAYOUT, list(TYPES))
-    for name, kind in LAYOUT.fields.items():
-        vector = feature_vector(columns[name], kind, is_found=found, moments=moments)
+    where = dict.fromkeys(columns, found)
+    vectors = feature_vectors(columns, LAYOUT.fields, found=where, moments=moments)
+    assert list(columns) == list(TYPES)
+    for (name, kind), text in zip(LAYOUT.fields.items(), vectors, strict=True):
+        vector = FeatureVector.FromString(text)
         held = [value.WhichOneof("val") for value in vector.values]
         assert held == [None if v is None else kind.proto for v in rows[name].to_pylist()]
         assert list(vector.statuses) == [1 if f else 3 for f in found]
@@ -136,10 +139,10 @@ def test_a_type_without_a_form_of_its_own_is_kept_as_feasts_message():
     columns = {"json": pa.array(['{"a": 1}', None]), "map": pa.array([None, [("k", "v")]], MAP)}
     records = pack(columns, layout).to_pylist()
     read = unpack(records, layout, ["json", "map"])
-    found = np.array([True, True])
+    where = dict.fromkeys(read, np.array([True, True]))
+    made = feature_vectors(read, layout.fields, found=where, moments=b"")
     vectors = {
-        name: feature_vector(read[name], kind, is_found=found, moments=b"").values
-        for name, kind in layout.fields.items()
+        name: FeatureVector.FromString(text).values for name, text in zip(read, made, strict=True)
     }
     assert vectors["json"][0].json_val == '{"a": 1}'
     assert vectors["json"][1].WhichOneof("val") is None

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 import pytest
+from feast.feature_server import get_app
 from starlette.testclient import TestClient
 
 from domain.errors import FeatureSchemaError, StaleFeaturesError
@@ -15,6 +16,7 @@ from features.materialize import materialize
 from features.online import FeatureReader
 from features.server import open_server
 from features.stamps import find_stamp, keep_stamp
+from features.store import open_store
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
@@ -124,3 +126,46 @@ def test_it_refuses_to_start_on_nothing_or_on_other_features(shop):
     keep_stamp(shop.online_address, type(stamp)(features, stamp.event_date, 9, stamp.clock))
     with pytest.raises(FeatureSchemaError, match="bought_item_ids"):
         open_server(shop)
+
+
+PLAIN = {"user_id": ["u1", "nobody", "u7", "u1"]}
+PRICED = {**PLAIN, "item_id": ["i1"] * 4, "item_price_cents": [250.0] * 4}
+QUESTIONS = {
+    "plain": QUESTION,
+    "full names": {**QUESTION, "full_feature_names": True},
+    "a service": {"feature_service": "retrieval", "entities": PLAIN},
+    "versions": {**QUESTION, "include_feature_view_version_metadata": True},
+    "on demand": {
+        "features": ["request_features:price_ratio", "user_features:click_count_7d"],
+        "entities": {**PRICED, "request_timestamp": [1_323_255_600] * 4},
+    },
+    "the ranking service": {
+        "feature_service": "ranking",
+        "full_feature_names": True,
+        "entities": {**PRICED, "request_timestamp": [1_323_255_600] * 4},
+    },
+    "no entity": {**QUESTION, "entities": {"user_id": []}},
+    "no such view": {**QUESTION, "features": ["no:such"]},
+    "no such feature": {**QUESTION, "features": ["user_features:none"]},
+    "no such service": {"feature_service": "none", "entities": PLAIN},
+    "another entity": {**QUESTION, "entities": {"item_id": ["i1"]}},
+    "nothing asked": {"entities": PLAIN},
+    "no entities": {"features": QUESTION["features"]},
+    "of another form": {"features": "user_features", "entities": []},
+}
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_the_answer_is_that_of_feasts_own_server(server, name):
+    ours = server.post("/get-online-features", QUESTIONS[name], "a reader")
+    with TestClient(get_app(open_store(server.shop)), raise_server_exceptions=False) as feast:
+        theirs = feast.post("/get-online-features", json=QUESTIONS[name])
+    assert ours.status_code == theirs.status_code
+    assert ours.json() == theirs.json()
+    assert ours.headers["content-type"] == theirs.headers["content-type"]
+
+
+def test_the_api_is_described_once_as_feast_describes_it(server):
+    described = server.client.get("/openapi.json", headers={"authorization": "Bearer a reader"})
+    with TestClient(get_app(open_store(server.shop))) as feast:
+        assert described.json() == feast.get("/openapi.json").json()

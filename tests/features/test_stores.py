@@ -320,3 +320,79 @@ def test_teardown_takes_everything_away(store, path, address, tmp_path):
     again = open_ours(tmp_path, address)
     again.apply(view_over(path))
     assert asked(again, IDS[:3]) == [NOTHING] * 3
+
+
+def many(moment: datetime, *, version: int, count: int = 25_000) -> pa.Table:
+    """More rows than Redis takes in one script, of two numbers each."""
+    ids = [f"e{n}" for n in range(count)]
+    numbers = pa.array([version] * count, pa.int64())
+    moments = pa.array([moment] * count, pa.timestamp("us", tz="UTC"))
+    return pa.table(
+        {"thing_id": ids, "event_timestamp": moments, "an_int64": numbers, "a_string": ids}
+    )
+
+
+NARROW = {"an_int64": Int64, "a_string": String}
+
+
+def versions(store: FeatureStore, ids: list[str]) -> list[int]:
+    refs = ["every_type:an_int64"]
+    return store.get_online_features(refs, entity_rows={"thing_id": ids}).to_dict()["an_int64"]
+
+
+def test_a_large_table_is_filled_and_written_over_by_event_time(address, tmp_path, path):
+    store = open_ours(tmp_path, address)
+    store.apply(view_over(path, types=NARROW))
+    sample = [f"e{n}" for n in range(0, 25_000, 97)]
+    publish(store, path, many(NOW, version=1))
+    assert versions(store, sample) == [1] * len(sample)
+    publish(store, path, many(NOW - DAY, version=2))
+    assert versions(store, sample) == [1] * len(sample)
+    publish(store, path, many(NOW + DAY, version=3))
+    assert versions(store, sample) == [3] * len(sample)
+
+
+def test_an_entity_met_twice_in_an_empty_table_keeps_its_newest_row(address, tmp_path, path):
+    store = open_ours(tmp_path, address)
+    store.apply(view_over(path, types=NARROW))
+    view = store.get_feature_view("every_type")
+    rows = [many(NOW + DAY * n, version=n) for n in (1, 3, 2)]
+    chunks = (
+        chunk
+        for part in rows
+        for batch in part.to_batches()
+        for chunk in chunks_of_batch(view, batch, moments="event_timestamp")
+    )
+    assert online_store(store).write(store.config, view, chunks) == 75_000
+    assert set(versions(store, [f"e{n}" for n in range(25_000)])) == {3}
+
+
+def test_a_newer_row_written_while_an_empty_table_is_filled_stays(address, tmp_path, path):
+    """Another writer comes between two chunks: it waits (a transaction), or is compared (Redis)."""
+    store = open_ours(tmp_path, address)
+    store.apply(view_over(path, types=NARROW))
+    view = store.get_feature_view("every_type")
+    table_name = table_of(store.config, view)
+    online_store(store).generation(store.config, view)
+    last = ["e24999"]
+    newer = many(NOW + DAY, version=9).slice(24_999)
+
+    def write_newer() -> None:
+        other = open_ours(tmp_path, address)
+        batch = newer.combine_chunks().to_batches()[0]
+        chunks = chunks_of_batch(view, batch, moments="event_timestamp")
+        online_store(other).put(other.config, table_name, chunks)
+
+    beside = threading.Thread(target=write_newer)
+
+    def filling() -> Iterator:
+        for batch in many(NOW, version=1).to_batches(max_chunksize=22_000):
+            yield from chunks_of_batch(view, batch, moments="event_timestamp")
+            if not beside.ident:
+                beside.start()
+                beside.join(0.5)
+
+    online_store(store).put(store.config, table_name, filling())
+    beside.join()
+    assert versions(store, last) == [9]
+    assert versions(store, ["e0", "e24998"]) == [1, 1]

@@ -5,7 +5,11 @@ import polars as pl
 import pytest
 
 from domain.errors import BadInputError
-from ingest.readers import read
+from ingest.readers import batches
+
+
+def read(path):
+    return pl.concat(batches(path), how="diagonal")
 
 
 def rows_of(frame):
@@ -22,7 +26,7 @@ def rows_of(frame):
         ("a.parquet", b"item_id,title\n1,2\n", "no Parquet file"),
         ("a.parquet", b"PAR1PAR1", "no Parquet file"),
         ("a.xlsx", b"item_id,title\n1,2\n", "no workbook"),
-        ("a.xlsx", gzip.compress(b"x"), "no workbook"),
+        ("a.xlsx", gzip.compress(b"x", mtime=0), "no workbook"),
         ("a.json", b'{"a": 1}', "expected a JSON array of objects, got dict"),
         ("a.json", b"[1, 2", "no JSON file"),
         ("a.pickle", b"x", "expected one of .csv"),
@@ -113,14 +117,34 @@ def test_an_empty_workbook_is_refused(tmp_path):
         read(tmp_path / "a.xlsx")
 
 
-@pytest.mark.parametrize("name", ["a.xlsx", "a.jsonl"])
+@pytest.mark.parametrize("name", ["a.xlsx", "a.jsonl", "a.csv", "a.parquet"])
 @pytest.mark.parametrize("rows", [3, 4, 5])
 def test_no_row_is_lost_where_one_batch_ends(tmp_path, monkeypatch, name, rows):
-    monkeypatch.setattr("ingest.readers._RECORDS", 2)
+    for size in ("ingest.readers.BATCH", "ingest.workbook._RECORDS"):
+        monkeypatch.setattr(size, 2)
     frame = pl.DataFrame({"item_id": [f"i{number}" for number in range(rows)]})
     frame.write_excel(tmp_path / "a.xlsx", autofit=False)
     frame.write_ndjson(tmp_path / "a.jsonl")
-    assert read(tmp_path / name)["item_id"].to_list() == frame["item_id"].to_list()
+    frame.write_csv(tmp_path / "a.csv")
+    frame.write_parquet(tmp_path / "a.parquet", row_group_size=3)
+    found = list(batches(tmp_path / name))
+    assert max(batch.height for batch in found) == 2
+    whole = pl.concat(found, how="diagonal")
+    assert whole["item_id"].to_list() == frame["item_id"].to_list()
+    first = 1 if name in ("a.jsonl", "a.parquet") else 2  # Others have a header.
+    assert whole["_line"].to_list() == list(range(first, first + rows))
+
+
+def test_refused_csv_records_keep_their_numbers_from_block_to_block(tmp_path, monkeypatch):
+    for size in ("ingest.readers.BATCH", "ingest.readers._CHUNK", "ingest.readers._BLOCK_LIMIT"):
+        monkeypatch.setattr(size, 64)
+    lines = [f"{n},b,c" if n % 7 == 0 else f"{n},b" for n in range(2, 300)]
+    (tmp_path / "a.csv").write_text("\n".join(["number,b", *lines]) + "\n")
+    assert len(list(batches(tmp_path / "a.csv"))) > 10
+    frame = read(tmp_path / "a.csv").sort("_line")
+    told = pl.coalesce("number", pl.col("_text").str.split(",").list.first())
+    assert frame.select(told.cast(pl.Int64)).to_series().to_list() == list(range(2, 300))
+    assert frame["_line"].to_list() == list(range(2, 300))
 
 
 @pytest.mark.parametrize(

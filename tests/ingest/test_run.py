@@ -2,6 +2,7 @@ import shutil
 from datetime import date
 from pathlib import Path
 
+import polars as pl
 import pyarrow.parquet as pq
 import pytest
 
@@ -187,6 +188,17 @@ def test_a_shop_without_users_has_no_empty_day_of_users(land, lake, shop):
     land("files", shop(), day=date(2026, 1, 1))
     assert (lake / "files" / "items").is_dir()
     assert not (lake / "files" / "users").exists()
+
+
+@pytest.mark.parametrize("table", ["items", "users"])
+def test_a_list_that_came_without_a_row_is_a_day_without_rows(land, lake, shop, write_csv, table):
+    """Not a shop without such a list: ``vitrine check landed`` refuses it."""
+    folder = shop()
+    land("files", folder)
+    (folder / f"{table}.csv").write_text("item_id,title\n" if table == "items" else "user_id\n")
+    land("files", folder, day=date(2026, 1, 2))
+    landed = pl.read_parquet(lake / "files" / table / "event_date=2026-01-02" / "part.parquet")
+    assert landed.is_empty()
 
 
 @pytest.mark.slow

@@ -1,5 +1,4 @@
-from collections import Counter
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 
 import polars as pl
 from hypothesis import given, settings
@@ -8,7 +7,7 @@ from hypothesis import strategies as st
 from domain.schemas import LANDED_EVENTS
 from ingest.raw import with_own_columns
 from ingest.rules import NAMES
-from ingest.sift import judge, sift
+from ingest.sift import judge
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 TEXTS = st.one_of(st.none(), st.sampled_from(["", "a", "b", "\x00", "x" * 10_001]), st.text())
@@ -67,33 +66,19 @@ EVENT_COLUMNS = (
 )
 
 
-def sifted(rows):
-    judged = judge(raw(rows), table="events", schema=LANDED_EVENTS, now=NOW)
-    return sift(judged, set(judged.rows_in()))
+def judged(rows):
+    return judge(raw(rows), table="events", schema=LANDED_EVENTS, now=NOW)
 
 
 @settings(max_examples=80, deadline=None)
 @given(st.lists(EVENT, max_size=30))
-def test_rows_in_are_landed_plus_duplicate_plus_quarantined_on_every_day(rows):
-    result = sifted(rows)
-    assert sum(numbers["rows_in"] for numbers in result.counts.values()) == len(rows)
-    for numbers in result.counts.values():
-        parts = ("rows_landed", "rows_duplicate", "rows_quarantined")
-        assert numbers["rows_in"] == sum(numbers[part] for part in parts)
-        assert min(numbers.values()) >= 0
-    totals = Counter()
-    for numbers in result.counts.values():
-        totals.update(numbers)
-    assert totals["rows_landed"] == result.landed.height == result.landed["event_id"].n_unique()
-    assert totals["rows_quarantined"] == result.quarantined.height
-    assert set(result.quarantined["reason"]) <= set(NAMES)
-
-
-@settings(max_examples=30, deadline=None)
-@given(st.lists(EVENT, max_size=20), st.randoms())
-def test_what_is_landed_does_not_depend_on_the_order_of_the_rows(rows, random):
-    shuffled = random.sample(rows, len(rows))
-    assert sifted(rows).landed.equals(sifted(shuffled).landed)
+def test_every_row_is_fit_or_refused_by_a_rule_on_one_day(rows):
+    found = judged(rows)
+    assert found.rows_in().total() == len(rows)
+    assert found.refused_by_reason().total() == found.refused().height
+    assert found.fit().height + found.refused().height == len(rows)
+    assert set(found.refused()["reason"]) <= set(NAMES)
+    assert found.fit()["event_id"].null_count() == 0
 
 
 def event(**values):
@@ -101,26 +86,10 @@ def event(**values):
     return dict.fromkeys(EVENT_COLUMNS) | plain | values
 
 
-def test_the_same_line_twice_lands_once():
-    assert sifted([event(), event()]).counts[date(2026, 1, 1)] == {
-        "rows_in": 2,
-        "rows_landed": 1,
-        "rows_duplicate": 1,
-        "rows_quarantined": 0,
-    }
-
-
-def test_of_two_rows_with_one_id_the_earlier_lands_and_the_later_counts_on_its_own_day():
-    later, earlier = event(event_id="e", event_timestamp="2026-01-02"), event(event_id="e")
-    result = sifted([later, earlier])
-    assert result.landed["event_timestamp"].to_list() == [datetime(2026, 1, 1, tzinfo=UTC)]
-    assert result.counts[date(2026, 1, 2)]["rows_duplicate"] == 1
-
-
 def test_an_id_made_from_the_content_does_not_depend_on_how_numbers_were_written():
     one, other = event(quantity="3", propensity="0.50"), event(quantity="3.0", propensity="5e-1")
-    assert sifted([one, other]).landed.height == 1
+    assert judged([one, other]).fit()["event_id"].n_unique() == 1
 
 
 def test_a_row_from_the_future_has_no_day_that_can_be_believed():
-    assert list(sifted([event(event_timestamp="2999-01-01")]).counts) == [None]
+    assert list(judged([event(event_timestamp="2999-01-01")]).rows_in()) == [None]

@@ -124,7 +124,9 @@ GOOD: dict[str, Callable[[date, int], dict]] = {
         "propensity": 0.5,
     },
 }
-REJECTED = pa.schema([("event_date", pa.date32()), ("reason", pa.string())])
+REJECTED = pa.schema(
+    [("event_date", pa.date32()), ("source", pa.string()), ("reason", pa.string())]
+)
 NAMES = {
     "events": "simulated.events",
     "transactions": "online_retail.transactions",

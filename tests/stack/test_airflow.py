@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
-import psutil
 import pytest
 
 from domain.errors import VitrineError
@@ -18,7 +17,7 @@ from stack.journey import Journey
 from stack.services import reading_services
 from stack.span import Span
 from stack.waiting import wait_until
-from tests.stack.miniature import DBT, Stack, follower, miniature
+from tests.stack.miniature import Stack, follower, miniature
 
 pytestmark = pytest.mark.slow
 
@@ -27,9 +26,7 @@ pytestmark = pytest.mark.slow
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     folder = tmp_path_factory.mktemp("stack")
     with miniature(folder) as (settings, supervisor):
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(boot, "manifest_command", lambda: (DBT, "--version"))
-            api = boot.boot_airflow(settings, supervisor)
+        api = boot.boot_airflow(settings, supervisor)
         followed = follower(settings, supervisor, api)
         yield Stack(api, supervisor, followed, folder, settings.docs_port)
         api.close()
@@ -43,6 +40,7 @@ def test_a_new_shop_goes_from_history_to_release(stack: Stack, tmp_path: Path) -
     journey.add_last_day()
     journey.release()
 
+    built = stack.newest("2026-03-01")
     *calls, train, evaluate, release = stack.calls()
     assert calls == [
         "ingest --history --until 2026-03-01",
@@ -52,8 +50,7 @@ def test_a_new_shop_goes_from_history_to_release(stack: Stack, tmp_path: Path) -
         "materialize",
         "ingest --day 2026-03-01",
         "check landed --day 2026-03-01",
-        "build --plan --day 2026-03-01",
-        "build --publish-only --day 2026-03-01",
+        f"build --day 2026-03-01 --run {built.run_id}",
         "check features --day 2026-03-01",
         "materialize --day 2026-03-01",
         "check examples",
@@ -62,46 +59,82 @@ def test_a_new_shop_goes_from_history_to_release(stack: Stack, tmp_path: Path) -
     assert (evaluate, release) == (f"evaluate --run {run}", f"release --run {run}")
 
 
-def test_every_dbt_model_is_a_task_and_ran_with_the_runs_day(stack: Stack) -> None:
-    run = stack.api.newest_run("build_features", partition_key="2026-03-01")
-    assert run is not None
+def test_every_dbt_model_is_a_task_that_tells_of_itself_and_its_tests(stack: Stack) -> None:
+    run = stack.newest("2026-03-01")
 
-    states = {task.task_id: task.state for task in stack.api.task_states(run)}
+    states = stack.states(run)
 
-    assert states["dbt.events_run"] == states["dbt.user_features_run"] == "success"
-    log = "\n".join(
-        line
-        for task in stack.api.task_states(run)
-        if task.task_id == "dbt.dbt_producer_watcher"
-        for line in stack.api.log(run, task)
-    )
-    assert "PASS=3" in log  # two models and the test that names the day
+    assert states["dbt.events"] == states["dbt.user_features"] == "success"
+    log = stack.log(run, "dbt.user_features")
+    assert "model.vitrine.user_features: success in" in log
+    assert "test.vitrine.accepted_values_user_features_event_date" in log
+
+
+def test_no_worker_process_shows_a_model(stack: Stack) -> None:
+    run = stack.newest("2026-03-01")
+    folder = stack.home / "airflow" / "logs" / "dag_id=build_features" / f"run_id={run.run_id}"
+
+    written = {path.parent.name: path.name for path in folder.glob("task_id=*/*")}
+
+    assert written["task_id=build"] == "attempt=1.log"
+    assert ".trigger." in written["task_id=dbt.events"]
+    assert len(list((folder / "task_id=dbt.events").iterdir())) == 1
 
 
 def test_a_day_is_run_again_from_its_page_with_its_tests(stack: Stack) -> None:
-    run = stack.api.newest_run("build_features", partition_key="2026-03-01")
-    assert run is not None
-    path = "/dags/build_features/clearTaskInstances"
+    run = stack.newest("2026-03-01")
     stack.calls()
 
-    stack.api._call(
-        "POST",
-        path,
-        json={
-            "dry_run": False,
-            "dag_run_id": run.run_id,
-            "only_failed": False,
-            "reset_dag_runs": True,
-        },
-    )
+    stack.clear(run, only_failed=False)
     stack.finish(run)
 
-    producer = next(
-        task for task in stack.api.task_states(run) if task.task_id == "dbt.dbt_producer_watcher"
-    )
-    assert (producer.state, producer.try_number) == ("success", 2)
-    assert "PASS=3" in "\n".join(stack.api.log(run, producer))
-    assert len(stack.calls()) == 4
+    assert {task.try_number for task in stack.api.task_states(run)} == {2}
+    assert "success in" in stack.log(run, "dbt.user_features")
+    assert len(stack.calls()) == 3
+
+
+def test_clearing_the_build_shows_every_model_anew_and_runs_what_follows(stack: Stack) -> None:
+    run = stack.newest("2026-03-01")
+    (stack.told / "hold").touch()
+    stack.calls()
+
+    stack.clear(run, task_ids=["build"], include_downstream=True, only_failed=False)
+    try:
+        assert wait_until(lambda: stack.states(run)["dbt.events"] == "success", timeout_s=60)
+        # What the try before told of it is in the same file.
+        assert stack.states(run)["dbt.user_features"] == "deferred"
+    finally:
+        (stack.told / "hold").unlink()
+    stack.finish(run)
+
+    assert [call.split()[0] for call in stack.calls()] == ["build", "check", "materialize"]
+
+
+def test_a_model_that_is_cleared_alone_shows_what_its_build_told(stack: Stack) -> None:
+    run = stack.newest("2026-03-01")
+    stack.calls()
+
+    stack.clear(run, task_ids=["dbt.user_features"], only_failed=False)
+    stack.finish(run)
+
+    assert stack.states(run)["dbt.user_features"] == "success"
+    assert stack.calls() == []
+
+
+def test_a_triggerer_that_is_killed_loses_no_model(stack: Stack) -> None:
+    before = stack.supervisor.restarts
+    (stack.told / "hold").touch()
+    run = stack.api.trigger("build_features", partition_key="2026-03-01")
+    try:
+        assert wait_until(lambda: stack.states(run)["dbt.events"] == "success", timeout_s=60)
+        os.kill(stack.process("triggerer").pid, signal.SIGKILL)
+        assert wait_until(lambda: stack.supervisor.restarts == before + 1, timeout_s=30)
+    finally:
+        (stack.told / "hold").unlink()
+
+    stack.finish(run)
+
+    assert set(stack.states(run).values()) == {"success"}
 
 
 def test_a_bad_day_stops_before_dbt_and_feast_and_says_why(stack: Stack) -> None:
@@ -116,13 +149,42 @@ def test_a_bad_day_stops_before_dbt_and_feast_and_says_why(stack: Stack) -> None
     (stack.told / "broken").unlink()
 
 
-def test_a_failed_dbt_test_stops_before_feast(stack: Stack) -> None:
+def test_a_failed_dbt_test_turns_its_model_red_and_stops_before_feast(stack: Stack) -> None:
     stack.calls()
+    run = stack.api.trigger("build_features", partition_key="1999-01-01")
 
-    with pytest.raises(TaskFailedError, match="dbt"):
-        stack.finish(stack.api.trigger("build_features", partition_key="1999-01-01"))
+    with pytest.raises(TaskFailedError, match=r"build for 1999-01-01(.|\n)*accepted_values"):
+        stack.finish(run)
 
-    assert stack.calls() == ["build --plan --day 1999-01-01"]
+    states = stack.states(run)
+    assert states["build"] == states["dbt.user_features"] == "failed"
+    assert states["dbt.events"] == "success"
+    assert states["check_features"] == states["materialize"] == "upstream_failed"
+    log = stack.log(run, "dbt.user_features")
+    assert "accepted_values_user_features" in log and "fail in" in log and "Got 1 result" in log
+    assert {call.split()[0] for call in stack.calls()} == {"build"}
+
+
+def test_a_build_that_dies_takes_its_models_with_it_and_says_so(stack: Stack) -> None:
+    (stack.told / "hold").touch()
+    run = stack.api.trigger("build_features", partition_key="2026-03-01")
+    try:
+        assert wait_until(lambda: stack.states(run)["dbt.events"] == "success", timeout_s=60)
+        first = stack.at_work(run)
+        assert first is not None
+        os.kill(first.pid, signal.SIGKILL)
+        assert wait_until(lambda: stack.at_work(run) not in (None, first), timeout_s=60)
+        assert stack.states(run)["dbt.user_features"] == "deferred"  # the build is tried again
+        second = stack.at_work(run)
+        assert second is not None
+        os.kill(second.pid, signal.SIGKILL)
+        with pytest.raises(TaskFailedError):
+            stack.finish(run)
+    finally:
+        (stack.told / "hold").unlink()
+
+    assert stack.states(run)["dbt.user_features"] == "failed"
+    assert "the build ended (failed) before this model" in stack.log(run, "dbt.user_features")
 
 
 def test_a_backfill_takes_the_last_day_too(stack: Stack) -> None:
@@ -145,10 +207,9 @@ def test_a_backfill_takes_the_last_day_too(stack: Stack) -> None:
 
 def test_a_killed_scheduler_comes_back_and_the_next_day_runs(stack: Stack) -> None:
     before = stack.supervisor.restarts
-    built = stack.api.newest_run("build_features", partition_key="2026-03-01")
-    scheduler = next(p for p in psutil.Process().children() if "scheduler" in " ".join(p.cmdline()))
+    built = stack.newest("2026-03-01")
 
-    os.kill(scheduler.pid, signal.SIGKILL)
+    os.kill(stack.process("scheduler").pid, signal.SIGKILL)
 
     assert wait_until(lambda: stack.supervisor.restarts == before + 1, timeout_s=30)
     stack.finish(stack.api.trigger("ingest_events", partition_key="2026-03-01"))

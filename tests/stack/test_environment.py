@@ -119,12 +119,20 @@ def test_private_settings_are_not_handed_on(
     assert "hunter2" not in "".join(told.values())
 
 
-def test_airflow_and_dbt_are_told_the_same_warehouse(tmp_path: Path) -> None:
+def test_dbt_is_told_where_the_warehouse_is(tmp_path: Path) -> None:
     url = "postgresql://shop:hunter%402@db:5433/warehouse?sslmode=require"
     told = process_environment(Settings(home=tmp_path, warehouse=url), mark="m")
 
-    assert told["AIRFLOW__VITRINE__WAREHOUSE"] == told["VITRINE_DBT_TARGET"] == "postgres"
+    assert told["VITRINE_DBT_TARGET"] == "postgres"
     assert (told["VITRINE_DBT_HOST"], told["VITRINE_DBT_PORT"]) == ("db", "5433")
     assert told["VITRINE_DBT_DATABASE"] == "warehouse"
     assert told["VITRINE_DBT_SSLMODE"] == "require"
     assert told["DBT_ENV_SECRET_WAREHOUSE_PASSWORD"] == "hunter@2"
+
+
+def test_airflow_reads_of_dbts_models_where_the_build_writes(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path)
+    told = process_environment(settings, mark="m")
+
+    assert told["AIRFLOW__VITRINE__BUILDS"] == str(settings.builds)
+    assert told["AIRFLOW__VITRINE__MANIFEST"] == f"{told['DBT_TARGET_PATH']}/manifest.json"

@@ -56,6 +56,16 @@ def test_a_killed_service_is_started_again(supervisor: Supervisor, tmp_path: Pat
     supervisor.require_running()
 
 
+def test_a_service_steps_back_as_it_was_asked_to(supervisor: Supervisor, tmp_path: Path) -> None:
+    pid_file = tmp_path / "pid"
+    code = f"import os, time; open({str(pid_file)!r}, 'w').write(str(os.getpid())); time.sleep(600)"
+    ours = psutil.Process().nice()
+
+    supervisor.start(Service("sleeper", _python("-c", code), niceness=3))
+
+    assert psutil.Process(_read_pid(pid_file)).nice() == min(ours + 3, 19)
+
+
 def test_what_a_dead_service_left_in_its_session_ends_before_it_starts_again(
     supervisor: Supervisor, tmp_path: Path
 ) -> None:

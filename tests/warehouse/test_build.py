@@ -95,14 +95,35 @@ def test_a_day_that_lost_all_its_rows_loses_its_events(settings, land, open_shop
 def test_a_failing_test_is_named_and_nothing_is_published(settings, land, events_of):
     twice = events_of(DAYS[0])
     land(settings, "events", DAYS[0], [*twice, twice[0]])
+    told = {}
     with pytest.raises(DataQualityError, match="int_landed_events_grain: Got 1"):
-        build_days(settings, [])
+        build_days(settings, [], tell=lambda result: told.update({_short(result): result.status}))
+    assert told["model.int_landed_events"] == "success"
+    assert told["test.int_landed_events_grain"] == "fail"
+    assert told["model.events"] == "skipped"
     assert not settings.marts.exists()
     assert [mark.name for mark in (settings.lake / "dirty").iterdir()] == ["2026-01-01"]
 
 
+def _short(result):
+    kind, _, name, *_ = result.unique_id.split(".")
+    return f"{kind}.{name}"
+
+
+def test_every_model_and_test_is_told_as_it_ends(settings, land, open_shop):
+    open_shop(settings)
+    told = []
+    build_days(settings, [DAYS[0]], tell=told.append)
+    manifest = json.loads((settings.cache / "dbt" / "target" / "manifest.json").read_text())
+    shown = {name for name in manifest["nodes"] if not name.startswith("operation.")}
+    assert {result.unique_id for result in told} >= shown
+    order = [_short(result) for result in told]
+    assert order.index("model.events") < order.index("model.user_features")
+    assert {result.status for result in told} == {"success", "pass"}
+
+
 def run_dbt(settings, day):
-    """As Airflow does: dbt on its own, between ``--plan`` and ``--publish-only``."""
+    """As somebody does who runs dbt alone, between ``--plan`` and ``--publish-only``."""
     variables = json.dumps(dbt_vars(settings, [day]))
     assert variables == f'{{"event_date": "{day}"}}'
     ran = subprocess.run(
@@ -116,7 +137,7 @@ def run_dbt(settings, day):
     assert ran.returncode == 0, ran.stdout[-2000:]
 
 
-def test_airflow_runs_dbt_itself_and_publishes_only_the_plan_that_was_built(
+def test_somebody_runs_dbt_alone_and_publishes_only_the_plan_that_was_built(
     settings, land, open_shop, events_of, published
 ):
     """A second run of the same day plans while dbt of the first one works: late rows came."""

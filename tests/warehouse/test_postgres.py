@@ -143,14 +143,13 @@ def test_every_built_value_comes_back_as_it_is(settings):
                 ],
             )
     with open_warehouse(settings) as warehouse:
-        read = warehouse.days("made", schema, first=ONE, last=ONE, order="id")
-        nothing = warehouse.days("made", schema, first=TWO, last=TWO, order="id")
+        (read,) = warehouse.days("made", schema, first=ONE, last=ONE, order="id")
+        nothing = list(warehouse.days("made", schema, first=TWO, last=TWO, order="id"))
     assert read.cast(schema).to_pylist() == made.to_pylist()
     assert np.array_equal(
         np.signbit(read["number"].to_numpy()), np.signbit(made["number"].to_numpy())
     )
-    assert nothing.num_rows == 0
-    assert nothing.schema.names == schema.names
+    assert nothing == []
 
 
 @pytest.mark.slow

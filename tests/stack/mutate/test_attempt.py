@@ -13,8 +13,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
 @pytest.fixture(scope="module")
 def good(tmp_path_factory):
-    """A clean shop of files, landed and built: this itself is the control run."""
-    return prepare(tmp_path_factory.mktemp("good"), ("files",))
+    """Both clean shops, landed and built: this itself is the control run."""
+    return prepare(tmp_path_factory.mktemp("good"))
 
 
 @pytest.fixture
@@ -34,6 +34,8 @@ def tried(good):
         ("file_cut", "ingest", "BadInputError"),
         ("user_features_spend_cents_90d_max", "check features", "DataQualityError"),
         ("user_features_windows_grow", "build", "DataQualityError"),
+        ("items_row_count", "check landed", "EmptyDayError: empty day: 2026-02-18"),
+        ("judged_events_accepted_share_to_usual", "check features", "DataQualityError"),
     ],
 )
 def test_a_fault_of_the_whole_day_stops_it(tried, name, step, error):
