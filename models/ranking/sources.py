@@ -4,7 +4,7 @@ from typing import Final, cast
 
 from models.retrieval import RETRIEVERS, Retriever
 
-SOURCES: Final = ("popularity", "personal", "als", "ease", "transitions", "sequence")
+SOURCES: Final = ("popularity", "personal", "als", "sequence")
 
 
 def source_class(name: str) -> type[Retriever]:
