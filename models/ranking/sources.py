@@ -4,7 +4,7 @@ from typing import Final, cast
 
 from models.retrieval import RETRIEVERS, Retriever
 
-SOURCES: Final = tuple(RETRIEVERS)
+SOURCES: Final = ("popularity", "personal", "als", "sequence")
 
 
 def source_class(name: str) -> type[Retriever]:

@@ -41,6 +41,43 @@ class AlsConfig:
 
 
 @dataclass(frozen=True)
+class NeighboursConfig:
+    """``shrinkage``: users who took both, at which a cosine counts half; ``neighbours`` kept."""
+
+    neighbours: int = 200
+    shrinkage: float = 10.0
+    power: float = 1.0
+    seen_weight: float = 0.05
+
+
+@dataclass(frozen=True)
+class EaseConfig:
+    """``kept``: weights an item keeps; ``most_items``: beyond these it refuses (8 bytes × V²)."""
+
+    regularization: float = 100.0
+    power: float = 0.5
+    seen_weight: float = 0.05
+    kept: int = 300
+    most_items: int = 20_000
+
+
+@dataclass(frozen=True)
+class TransitionsConfig:
+    """Pairs up to ``distance`` apart count, each step ``decay`` times the one before.
+
+    ``normalization``: the power of an item's arrivals by which it is marked down.
+    ``history_length``, ``history_decay``: how many of the last interactions speak, and how loudly.
+    """
+
+    distance: int = 20
+    decay: float = 0.9
+    normalization: float = 0.5
+    history_length: int = 50
+    history_decay: float = 0.95
+    kept: int = 300
+
+
+@dataclass(frozen=True)
 class SequenceConfig:
     """The transformer over item history; see ``models.retrieval.sequence``."""
 
@@ -65,7 +102,15 @@ class SequenceConfig:
     )
 
 
-RetrieverConfig = PopularityConfig | PersonalConfig | AlsConfig | SequenceConfig
+RetrieverConfig = (
+    PopularityConfig
+    | PersonalConfig
+    | AlsConfig
+    | NeighboursConfig
+    | EaseConfig
+    | TransitionsConfig
+    | SequenceConfig
+)
 
 
 @dataclass(frozen=True)
@@ -75,6 +120,9 @@ class RetrievalPreset:
     popularity: PopularityConfig = field(default_factory=PopularityConfig)
     personal: PersonalConfig = field(default_factory=PersonalConfig)
     als: AlsConfig = field(default_factory=AlsConfig)
+    neighbours: NeighboursConfig = field(default_factory=NeighboursConfig)
+    ease: EaseConfig = field(default_factory=EaseConfig)
+    transitions: TransitionsConfig = field(default_factory=TransitionsConfig)
     sequence: SequenceConfig = field(default_factory=SequenceConfig)
 
     def of(self, name: str) -> RetrieverConfig:

@@ -1,6 +1,11 @@
 -- grain: one row per user and day on which the user interacted
 with
 
+present as (
+    select distinct user_id from {{ ref('interactions') }}
+    where {{ in_feature_days() }}
+),
+
 interactions as (
     select
         user_id,
@@ -9,7 +14,9 @@ interactions as (
         min(event_timestamp) as event_timestamp,
         max(case event_type when 'purchase' then 1 else 0 end) as is_bought
     from {{ ref('interactions') }}
-    where event_date <= {{ feature_until() }}
+    where
+        event_date <= {{ feature_until() }}
+        and user_id in (select user_id from present)
     group by user_id, item_id, event_date
 ),
 
@@ -35,7 +42,6 @@ numbered as (
             partition by user_id order by event_date, event_timestamp, item_id
         ) as interaction_number
     from interactions
-    where user_id in (select user_id from wanted_days)
 ),
 
 histories as (

@@ -1,0 +1,142 @@
+"""A model's settings chosen on validation, then judged on the test interaction: leave-one-out.
+
+The protocol of the published tables, without their liberties: every user counts, full ranking over
+all items that the user has not had, ties against the model, and a test item that training never saw
+is a miss. What is learned, is learned from what precedes the validation interaction, as in those
+tables; at the test the user is known up to and with the validation interaction.
+"""
+
+# B users, V catalog
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from typing import Final, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from models.batch import UserBatch
+from models.bootstrap import Interval, bootstrap_interval
+from models.evaluate import ScoresFunction, Task, judge, make_task
+from models.histories import user_batch_at
+from models.retrieval.base import Scores
+from models.sets import PublishedSet
+from models.splits import split_by_time
+
+logger = logging.getLogger(__name__)
+
+Floats = npt.NDArray[np.float64]
+METRICS: Final = ("recall_at_10", "ndcg_at_10")
+
+
+class Scorer(Protocol):
+    """What is judged."""
+
+    def scores(self, batch: UserBatch) -> Scores:
+        """Score every item for every user of the batch."""
+
+
+Fit = Callable[[pa.Table, date], Scorer]
+"""Learn from examples, all before the day."""
+
+
+@dataclass(frozen=True)
+class Exam:
+    """One interaction of each user that is to be foretold.
+
+    Attributes:
+        task: Whom it asks and what is right.
+        batch: The users as they were.
+        user_count: All users of the set: who cannot be asked counts as missed.
+    """
+
+    task: Task
+    batch: UserBatch
+    user_count: int
+
+    def take(self, scores: ScoresFunction) -> Mapping[str, Floats]:
+        """Metric → one number a user of the set; shape [user_count]."""
+        judged = judge(scores, self.batch, self.task, model="").per_user
+        missed = np.zeros(self.user_count - len(judged))
+        return {name: np.concatenate([judged.column(name).to_numpy(), missed]) for name in METRICS}
+
+
+@dataclass(frozen=True)
+class Result:
+    """How one model did. ``settings``: what was chosen; ``tried``: how many there were."""
+
+    model: str
+    settings: str
+    tried: int
+    validation_ndcg: float
+    fit_s: float
+    test: Mapping[str, Interval] = field(default_factory=dict)
+
+
+class Trial:
+    """One set, its two exams, and what they may be prepared with."""
+
+    def __init__(self, published: PublishedSet) -> None:
+        self.published = published
+        self.until = published.validation_day
+        examples = published.examples
+        before = pc.less(examples.column("event_date"), pa.scalar(self.until, pa.date32()))
+        self.train = examples.filter(before)
+        self.validation = self._exam(published.validation_day)
+        self.test = self._exam(published.test_day)
+
+    def _exam(self, day: date) -> Exam:
+        examples, catalog = self.published.examples, self.published.catalog
+        split = split_by_time(examples, cutoff=day, until=day + timedelta(days=1))
+        task = make_task("new", split, catalog)
+        batch = user_batch_at(split.train, catalog, until=day, user_ids=list(task.user_ids))
+        asked = pc.equal(examples.column("event_date"), pa.scalar(day, pa.date32()))
+        return Exam(task, batch, user_count=int(pc.sum(asked).as_py()))
+
+    def choose(self, model: str, fits: Mapping[str, Fit]) -> tuple[Result, Scorer]:
+        """Fit with each settings, keep the best on validation, and take the test once.
+
+        Args:
+            model: Its name in the table.
+            fits: Settings, as a reader would write them → how to fit with them.
+        """
+        best: tuple[float, str, float, Scorer] | None = None
+        for settings, fit in fits.items():
+            began = time.perf_counter()
+            scorer = fit(self.train, self.until)
+            seconds = time.perf_counter() - began
+            ndcg = float(self.validation.take(scorer.scores)["ndcg_at_10"].mean())
+            logger.info("%s %s: validation NDCG@10 %.4f (%.1f s)", model, settings, ndcg, seconds)
+            if best is None or ndcg > best[0]:
+                best = (ndcg, settings, seconds, scorer)
+        if best is None:
+            raise ValueError(f"{model}: no settings to choose from")
+        ndcg, settings, seconds, scorer = best
+        taken = self.test.take(scorer.scores)
+        intervals = {name: bootstrap_interval(values, seed=7) for name, values in taken.items()}
+        return Result(model, settings, len(fits), ndcg, seconds, intervals), scorer
+
+
+@dataclass(frozen=True)
+class Mixed:
+    """A weighted sum of models, each user's scores divided by the user's largest; none is 0."""
+
+    parts: Sequence[tuple[Scorer, float]]
+
+    def scores(self, batch: UserBatch) -> Scores:
+        """Score every item; shape [B, V]."""
+        total_BV: Scores = np.zeros(batch.bought_BV.shape, dtype=np.float32)
+        for scorer, weight in self.parts:
+            total_BV += np.float32(weight) * _scaled(scorer.scores(batch))
+        return total_BV
+
+
+def _scaled(scores_BV: Scores) -> Scores:
+    known_BV = np.where(np.isfinite(scores_BV), scores_BV, 0.0)
+    largest_B1 = np.abs(known_BV).max(axis=1, keepdims=True)
+    return np.asarray(known_BV / np.maximum(largest_B1, 1e-12), dtype=np.float32)

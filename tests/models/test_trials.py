@@ -1,0 +1,86 @@
+from datetime import timedelta
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from models.sets import read_set
+from models.trials import Mixed, Trial
+
+
+class Knows:
+    """Scores of an item each: the same for everybody."""
+
+    def __init__(self, scores_V):
+        self.scores_V = np.asarray(scores_V, dtype=np.float32)
+        self.asked = set()
+
+    def scores(self, batch):
+        self.asked.add(batch.now.date())
+        return np.tile(self.scores_V, (len(batch), 1))
+
+
+@pytest.fixture
+def trial(tmp_path):
+    """60 users with four items each; the last is item 3, but item 9, in no history, for ten."""
+    rows = [
+        (user, at, item)
+        for user in range(60)
+        for at, item in enumerate([user % 3, (user + 1) % 3, 4 + user % 2, 9 if user < 10 else 3])
+    ]
+    # What is asked about must have been taken before, by others.
+    rows += [(60 + user, at, item) for user in range(5) for at, item in enumerate([4, 5, 3, 0, 1])]
+    columns = [pa.array(column) for column in zip(*rows, strict=True)]
+    names = ["user_id", "position", "item_id"]
+    pq.write_table(pa.table(columns, names=names), tmp_path / "interactions.parquet")
+    pq.write_table(pa.table({"item_id": list(range(10))}), tmp_path / "items.parquet")
+    return Trial(read_set(tmp_path))
+
+
+def scores(**of):
+    """A score for each item named i<id>, 0 for the others; padding and unknown first."""
+    return Knows([-np.inf, -np.inf, *(of.get(f"i{item}", 0.0) for item in range(10))])
+
+
+def test_an_item_that_training_never_saw_is_a_miss_for_its_user(trial):
+    taken = trial.test.take(scores(i9=2.0, i3=1.0).scores)
+    assert trial.test.user_count == 65
+    assert len(taken["ndcg_at_10"]) == 65
+    # 50 users of item 3, and the five others.
+    assert taken["recall_at_10"].sum() == 55
+
+
+def test_what_a_user_had_is_no_candidate(trial):
+    """Items 0 to 2 score best, and each user of item 3 has had two of them."""
+    taken = trial.test.take(scores(i0=9.0, i1=8.0, i2=7.0, i3=1.0).scores)
+    assert np.median(taken["ndcg_at_10"]) == pytest.approx(1 / np.log2(3))
+
+
+def test_settings_are_chosen_on_validation_and_only_the_chosen_see_the_test(trial):
+    made = {"bad": scores(i9=1.0), "good": scores(i4=2.0, i5=2.0), "none": scores()}
+
+    def fit_of(scorer):
+        def fit(examples, until):
+            assert max(examples.column("event_date").to_pylist()) < until
+            return scorer
+
+        return fit
+
+    result, chosen = trial.choose("model", {name: fit_of(one) for name, one in made.items()})
+    assert (result.settings, result.tried) == ("good", 3)
+    assert chosen is made["good"]
+    assert {name: one.asked for name, one in made.items()} == {
+        "bad": {trial.published.validation_day},
+        "good": {trial.published.validation_day, trial.published.test_day},
+        "none": {trial.published.validation_day},
+    }
+    assert trial.until == trial.published.test_day - timedelta(days=1)
+
+
+def test_a_mix_weighs_each_model_by_its_largest_score_and_no_opinion_is_nothing(trial):
+    loud, soft = scores(i3=1000.0, i4=500.0), scores(i4=0.001)
+    soft.scores_V[2] = -np.inf
+    mixed = Mixed([(loud, 1.0), (soft, 0.25)]).scores(trial.test.batch)
+    assert np.allclose(mixed[0, [2, 5, 6]], [0.0, 1.0, 0.75])
+    assert np.isfinite(mixed).all()
