@@ -100,11 +100,6 @@ INVOICES: Final = (
         ),
     ),
     _rule(
-        "transactions.without_user_share",
-        "the column of users is empty",
-        _for_some(0.99, customer_id=pl.lit(None, pl.String)),
-    ),
-    _rule(
         "transactions.negative_quantity_share",
         "the sign of two fifths is lost",
         _for_some(0.4, quantity=-pl.col("quantity").abs()),

@@ -76,7 +76,6 @@ BAD: dict[tuple[str, str], Spoil] = {
     **lost("events", events.OPTIONAL, since="_to_usual"),
     ("transactions", "row_count_surprise"): times(6),
     ("transactions", "lines_per_invoice_to_usual"): all_(invoice_no="1"),
-    ("transactions", "without_user_share"): all_(customer_id=None),
     ("transactions", "negative_quantity_share"): all_(quantity=-2),
     ("transactions", "zero_price_share"): most(unit_price=0.0),
     ("transactions", "price_median_to_usual"): most(unit_price=0.25),
