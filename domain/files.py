@@ -107,6 +107,13 @@ def sweep(root: Path, *, of: str = "") -> None:
             path.unlink(missing_ok=True)
 
 
+def sweep_beside(path: Path) -> None:
+    """Remove what a killed writer of one file left beside it. Only for its only writer."""
+    for other in path.parent.glob(f".{path.name}.*"):
+        if _LEFTOVER.match(other.name):
+            other.unlink(missing_ok=True)
+
+
 @contextmanager
 def only_writer(folder: Path, *, lock: Path | None = None) -> Iterator[None]:
     """Be the one who writes below ``folder``; what a killed writer before us left is removed."""

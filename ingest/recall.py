@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Final
 from uuid import uuid4
 
-from domain.files import put, write_json
+from domain.files import put, sweep_beside, write_json
 from domain.settings import REPOSITORY
 from ingest.raw import Raw
 from ingest.sift import Judged
@@ -151,6 +151,7 @@ class Recall:
         """Remember all of it for the next time. Only once everything that was read has landed."""
         if not self._there:
             return  # The source is no files.
+        sweep_beside(self._index)
         ids, unknown = spool.write_ids(aside / "ids"), spool.write_unknown(aside / "unknown")
         records = {file: self._before[file] for file in self._skipped}
         for number, (file, record) in enumerate(self._found.items()):
@@ -173,6 +174,7 @@ class Recall:
 
     def forget(self) -> None:
         """Read everything the next time."""
+        sweep_beside(self._index)
         self._index.unlink(missing_ok=True)
 
     @property

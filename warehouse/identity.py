@@ -11,7 +11,7 @@ from typing import Final
 from uuid import uuid4
 
 from domain.errors import BadInputError
-from domain.files import write_json
+from domain.files import sweep_beside, write_json
 from domain.settings import Settings
 from warehouse.plan import published_days
 from warehouse.standing import is_lost
@@ -52,6 +52,7 @@ def must_build_whole(settings: Settings) -> bool:
 def remember_warehouse(settings: Settings) -> None:
     """From now on this home's days are built here; called once they are marked to be rebuilt."""
     known = _known(settings)
+    sweep_beside(_memory(settings))
     write_json(_memory(settings), {**known, "built_in": _name(settings)})
     if settings.dbt_target == "postgres":
         _own(settings, home=known["home"])

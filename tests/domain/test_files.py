@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from domain.files import replacing_file, replacing_folder, write_json
+from domain.files import replacing_file, replacing_folder, sweep_beside, write_json
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path):
@@ -44,3 +44,14 @@ def test_json_refuses_not_a_number(tmp_path: Path):
     with pytest.raises(ValueError, match="JSON compliant"):
         write_json(tmp_path / "a.json", {"loss": float("nan")})
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_writer_of_one_file_left_is_swept_and_nothing_else(tmp_path: Path) -> None:
+    ours = tmp_path / f".note.json.{'a' * 32}.tmp"
+    others = [tmp_path / f".other.json.{'a' * 32}.tmp", tmp_path / ".note.json.mine"]
+    for file in (ours, *others):
+        file.touch()
+
+    sweep_beside(tmp_path / "note.json")
+
+    assert sorted(tmp_path.iterdir()) == sorted(others)
