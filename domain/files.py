@@ -89,18 +89,14 @@ def replacing_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(old, ignore_errors=True)
 
 
-def leftovers(root: Path, *, of: str = "") -> list[Path]:
-    """What a killed process left aside below ``root``: hidden ``.tmp`` and ``.old`` names.
-
-    ``of``: only those of a file or folder of that name.
-    """
-    found = root.rglob(f".{of}.*" if of else ".*")
-    return sorted(path for path in found if _LEFTOVER.match(path.name))
+def leftovers(root: Path) -> list[Path]:
+    """What a killed process left aside below ``root``: hidden ``.tmp`` and ``.old`` names."""
+    return sorted(path for path in root.rglob(".*") if _LEFTOVER.match(path.name))
 
 
-def sweep(root: Path, *, of: str = "") -> None:
+def sweep(root: Path) -> None:
     """Remove leftovers. Only for whoever holds the folder's lock: nobody else is writing."""
-    for path in leftovers(root, of=of):
+    for path in leftovers(root):
         if path.is_dir():
             shutil.rmtree(path)
         else:

@@ -19,7 +19,7 @@ from uuid import uuid4
 from domain import dirty
 from domain.dirty import Marks
 from domain.errors import BadInputError
-from domain.files import sweep, write_json
+from domain.files import sweep_beside, write_json
 from domain.settings import Settings
 from warehouse.lake import landed_days, partition_days, write_types
 from warehouse.snapshots import days_to_judge_again
@@ -113,7 +113,7 @@ def make_plan(settings: Settings, days: Iterable[date], *, is_full: bool) -> Pla
     write_types(settings.cache)
     marks = dirty.hold(settings.lake, plan.days)
     plan = replace(plan, plan_id=uuid4().hex, marks=marks)
-    sweep(settings.cache, of=plan_file(settings).name)
+    sweep_beside(plan_file(settings))
     content = asdict(plan) | {"marks": {str(day): held for day, held in marks.items()}}
     write_json(plan_file(settings), content)
     return plan
