@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from scipy import sparse
 
 from domain.schemas import HISTORY_LENGTH, USER_FEATURE_TYPES
-from models.catalog import UNKNOWN, Catalog
+from models.catalog import FIRST_ITEM, UNKNOWN, Catalog
 
 USER_FEATURE_NAMES: Final = tuple(USER_FEATURE_TYPES)
 
@@ -50,6 +50,16 @@ class UserBatch:
         """The latest moment in the batch, UTC; serving batches have only one."""
         latest: datetime = self.now_B.max().astype("datetime64[us]").item()
         return latest.replace(tzinfo=UTC)
+
+    def seen_BV(self, weight: float) -> sparse.csr_matrix:
+        """``weight`` for each known item of the history, however often it stands there."""
+        rows, columns = np.nonzero(self.history_BT >= FIRST_ITEM)
+        seen = sparse.csr_matrix(
+            (np.ones(len(rows), np.float32), (rows, self.history_BT[rows, columns])),
+            shape=self.bought_BV.shape,
+        )
+        seen.data[:] = weight
+        return seen
 
     def take(self, rows: npt.NDArray[np.int64] | slice) -> "UserBatch":
         """The same batch with these rows only, in this order."""

@@ -18,7 +18,6 @@ from typing import Final, Protocol
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from models.batch import UserBatch
 from models.bootstrap import Interval, bootstrap_interval
@@ -26,7 +25,7 @@ from models.evaluate import ScoresFunction, Task, judge, make_task
 from models.histories import user_batch_at
 from models.retrieval.base import Scores
 from models.sets import PublishedSet
-from models.splits import split_by_time
+from models.splits import Split, split_by_time
 
 logger = logging.getLogger(__name__)
 
@@ -84,19 +83,18 @@ class Trial:
     def __init__(self, published: PublishedSet) -> None:
         self.published = published
         self.until = published.validation_day
-        examples = published.examples
-        before = pc.less(examples.column("event_date"), pa.scalar(self.until, pa.date32()))
-        self.train = examples.filter(before)
-        self.validation = self._exam(published.validation_day)
-        self.test = self._exam(published.test_day)
+        validation, test = (
+            split_by_time(published.examples, cutoff=day, until=day + timedelta(days=1))
+            for day in (published.validation_day, published.test_day)
+        )
+        self.train = validation.train
+        self.validation, self.test = self._exam(validation), self._exam(test)
 
-    def _exam(self, day: date) -> Exam:
-        examples, catalog = self.published.examples, self.published.catalog
-        split = split_by_time(examples, cutoff=day, until=day + timedelta(days=1))
+    def _exam(self, split: Split) -> Exam:
+        catalog, day = self.published.catalog, split.cutoff
         task = make_task("new", split, catalog)
         batch = user_batch_at(split.train, catalog, until=day, user_ids=list(task.user_ids))
-        asked = pc.equal(examples.column("event_date"), pa.scalar(day, pa.date32()))
-        return Exam(task, batch, user_count=int(pc.sum(asked).as_py()))
+        return Exam(task, batch, user_count=len(split.test))
 
     def choose(self, model: str, fits: Mapping[str, Fit]) -> tuple[Result, Scorer]:
         """Fit with each settings, keep the best on validation, and take the test once.

@@ -18,7 +18,7 @@ from scipy import sparse
 
 from models.artifacts import load_model, save_model
 from models.batch import UserBatch
-from models.catalog import FIRST_ITEM, Catalog
+from models.catalog import Catalog
 from models.histories import require_before, user_batch_at
 from models.retrieval.base import FitContext, Scores, hide_non_items
 from models.retrieval.config import AlsConfig
@@ -30,13 +30,8 @@ def confidences(batch: UserBatch, config: AlsConfig) -> sparse.csr_matrix:
     The paper's C. Weights decay towards 0, and a confidence below the 1 of everything never seen
     would say that having bought it long ago speaks against it.
     """
-    rows, columns = np.nonzero(batch.history_BT >= FIRST_ITEM)
-    items = batch.history_BT[rows, columns]
-    seen = sparse.csr_matrix(
-        (np.ones(len(rows), np.float32), (rows, items)), shape=batch.bought_BV.shape
-    )
-    seen.data[:] = config.seen_weight
-    either: sparse.csr_matrix = batch.bought_BV.maximum(seen).tocsr().astype(np.float32)
+    seen_BV = batch.seen_BV(config.seen_weight)
+    either: sparse.csr_matrix = batch.bought_BV.maximum(seen_BV).tocsr().astype(np.float32)
     either.data = 1.0 + np.float32(config.alpha) * either.data**config.power
     return either
 

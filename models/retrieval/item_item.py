@@ -59,13 +59,7 @@ def taken(batch: UserBatch, *, power: float, seen_weight: float) -> sparse.csr_m
     bought.data = bought.data**power
     if seen_weight == 0:
         return bought
-    rows, columns = np.nonzero(batch.history_BT >= FIRST_ITEM)
-    items = batch.history_BT[rows, columns]
-    seen = sparse.csr_matrix(
-        (np.ones(len(rows), np.float32), (rows, items)), shape=batch.bought_BV.shape
-    )
-    seen.data[:] = seen_weight
-    either: sparse.csr_matrix = bought.maximum(seen).tocsr()
+    either: sparse.csr_matrix = bought.maximum(batch.seen_BV(seen_weight)).tocsr()
     return either
 
 
@@ -80,7 +74,7 @@ class _ItemItem:
         self.config = config
 
     def _taken(self, batch: UserBatch) -> sparse.csr_matrix:
-        raise NotImplementedError
+        return _known(batch, self.config)
 
     def scores(self, batch: UserBatch) -> Scores:
         """Score every item; shape [B, V]."""
@@ -139,9 +133,6 @@ class NeighboursRetriever(_ItemItem):
         cosine_VV.setdiag(0.0)
         return cls(kept_per_column(cosine_VV, config.neighbours), config)
 
-    def _taken(self, batch: UserBatch) -> sparse.csr_matrix:
-        return _known(batch, self.config)
-
 
 class EaseRetriever(_ItemItem):
     """The closed-form linear autoencoder without a diagonal."""
@@ -183,9 +174,6 @@ class EaseRetriever(_ItemItem):
             (small_II.data, (items[small_II.row], items[small_II.col])), shape=(len(catalog),) * 2
         )
         return cls(weights_VV, config)
-
-    def _taken(self, batch: UserBatch) -> sparse.csr_matrix:
-        return _known(batch, self.config)
 
 
 class TransitionsRetriever(_ItemItem):
