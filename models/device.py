@@ -2,13 +2,17 @@
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import ParamSpec
 
 import torch
+from torch import Tensor
 
 logger = logging.getLogger(__name__)
+
+P = ParamSpec("P")
 
 
 @dataclass(frozen=True)
@@ -22,6 +26,29 @@ class Device:
     def autocast(self) -> torch.autocast:
         """The context for a forward pass: bf16 where it pays, float32 otherwise."""
         return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.is_bf16)
+
+    def compiled(self, loss_fn: Callable[P, Tensor]) -> Callable[P, Tensor]:
+        """``loss_fn`` compiled on a GPU, where launches cost more than what is launched.
+
+        What does not compile is said once and runs as it is written.
+        """
+        return loss_fn if self.device.type == "cpu" else compiled_or_eager(loss_fn)
+
+
+def compiled_or_eager(loss_fn: Callable[P, Tensor]) -> Callable[P, Tensor]:
+    """Compile at the first call; a function that cannot be compiled stays what it is."""
+    chosen: Callable[P, Tensor] = torch.compile(loss_fn, dynamic=True)
+
+    def call(*args: P.args, **kwargs: P.kwargs) -> Tensor:
+        nonlocal chosen
+        try:
+            return chosen(*args, **kwargs)
+        except torch._dynamo.exc.TorchDynamoException as error:
+            logger.warning("not compiled, runs as it is: %s", str(error).splitlines()[0])
+            chosen = loss_fn
+            return loss_fn(*args, **kwargs)
+
+    return call
 
 
 def given_cores() -> int:

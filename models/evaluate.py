@@ -256,8 +256,7 @@ def _masked(scores_CV: npt.NDArray[np.float32], task: Task, rows: slice) -> npt.
 
 def _shown(scores_CV: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
     is_shown_V = np.zeros(scores_CV.shape[1], dtype=bool)
-    count = min(K, scores_CV.shape[1])
-    top = np.argpartition(-scores_CV, count - 1, axis=1)[:, :count]
+    top = metrics.top_k(scores_CV, k=K)
     is_shown_V[top[np.isfinite(np.take_along_axis(scores_CV, top, axis=1))]] = True
     return is_shown_V
 

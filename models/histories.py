@@ -51,7 +51,12 @@ def require_before(examples: pa.Table, until: date) -> None:
 
 
 def user_batch_at(
-    examples: pa.Table, catalog: Catalog, *, until: date, user_ids: Sequence[str] | None = None
+    examples: pa.Table,
+    catalog: Catalog,
+    *,
+    until: date,
+    user_ids: Sequence[str] | None = None,
+    history_length: int = HISTORY_LENGTH,
 ) -> UserBatch:
     """The users' batch at midnight of ``until``, of the examples before it.
 
@@ -61,6 +66,7 @@ def user_batch_at(
         until: The first moment not seen.
         user_ids: Which users, in this order; None takes all that have an example, sorted. Users
             without one get an empty row. Features are 0: examples do not hold them.
+        history_length: T; the store has ``HISTORY_LENGTH``.
     """
     seen = examples.filter(pc.less(examples.column("event_date"), pa.scalar(until, pa.date32())))
     ids = sorted(pc.unique(seen.column("user_id")).to_pylist()) if user_ids is None else user_ids
@@ -72,7 +78,7 @@ def user_batch_at(
     moment = np.datetime64(midnight(until).replace(tzinfo=None), "us")
     return UserBatch(
         user_ids=np.array(ids, dtype=object),
-        history_BT=_last_items(seen, user, item, count=len(ids)),
+        history_BT=_last_items(seen, user, item, shape=(len(ids), history_length)),
         bought_BV=_decayed_purchases(seen, user, item, shape=(len(ids), len(catalog))),
         features_BF=np.zeros((len(ids), len(USER_FEATURE_NAMES)), dtype=np.float32),
         now_B=np.full(len(ids), moment),
@@ -88,14 +94,17 @@ def order_of_events(examples: pa.Table, user: npt.NDArray[np.int64]) -> npt.NDAr
 
 
 def _last_items(
-    examples: pa.Table, user: npt.NDArray[np.int64], item: npt.NDArray[np.int32], *, count: int
+    examples: pa.Table,
+    user: npt.NDArray[np.int64],
+    item: npt.NDArray[np.int32],
+    *,
+    shape: tuple[int, int],
 ) -> npt.NDArray[np.int32]:
     order = order_of_events(examples, user)
-    lengths = np.bincount(user, minlength=count)
-    ends = np.cumsum(lengths)
-    columns = HISTORY_LENGTH - (ends[user[order]] - np.arange(len(order)))
+    ends = np.cumsum(np.bincount(user, minlength=shape[0]))
+    columns = shape[1] - (ends[user[order]] - np.arange(len(order)))
     kept = columns >= 0
-    history = np.zeros((count, HISTORY_LENGTH), dtype=np.int32)
+    history = np.zeros(shape, dtype=np.int32)
     history[user[order][kept], columns[kept]] = item[order][kept]
     return history
 

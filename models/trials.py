@@ -10,8 +10,8 @@ tables; at the test the user is known up to and with the validation interaction.
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from typing import Final, Protocol
 
@@ -23,13 +23,15 @@ from models.batch import UserBatch
 from models.bootstrap import Interval, bootstrap_interval
 from models.evaluate import ScoresFunction, Task, judge, make_task
 from models.histories import user_batch_at
-from models.retrieval.base import Scores
+from models.retrieval.base import Scores, Validate
 from models.sets import PublishedSet
 from models.splits import Split, split_by_time
 
 logger = logging.getLogger(__name__)
 
 Floats = npt.NDArray[np.float64]
+HISTORY_LENGTH: Final = 200
+"""Interactions of a user that a model may look at: as many as the published ones do."""
 METRICS: Final = ("recall_at_10", "ndcg_at_10")
 
 
@@ -40,8 +42,8 @@ class Scorer(Protocol):
         """Score every item for every user of the batch."""
 
 
-Fit = Callable[[pa.Table, date], Scorer]
-"""Learn from examples, all before the day."""
+Fit = Callable[[pa.Table, date, Validate], Scorer]
+"""Learn from examples, all before the day; who learns step by step is told how good it is."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,17 @@ class Exam:
 
 @dataclass(frozen=True)
 class Result:
-    """How one model did. ``settings``: what was chosen; ``tried``: how many there were."""
+    """How one model did.
+
+    Attributes:
+        model: Its name.
+        settings: What was chosen.
+        tried: Out of how many.
+        validation_ndcg: What it was chosen by.
+        fit_s: Seconds that fitting it took.
+        test: Metric → mean and interval over users, of the first seed.
+        seeds: Metric → mean, of each seed, the first included.
+    """
 
     model: str
     settings: str
@@ -75,6 +87,7 @@ class Result:
     validation_ndcg: float
     fit_s: float
     test: Mapping[str, Interval] = field(default_factory=dict)
+    seeds: Sequence[Mapping[str, float]] = ()
 
 
 class Trial:
@@ -93,8 +106,18 @@ class Trial:
     def _exam(self, split: Split) -> Exam:
         catalog, day = self.published.catalog, split.cutoff
         task = make_task("new", split, catalog)
-        batch = user_batch_at(split.train, catalog, until=day, user_ids=list(task.user_ids))
+        batch = user_batch_at(
+            split.train,
+            catalog,
+            until=day,
+            user_ids=list(task.user_ids),
+            history_length=HISTORY_LENGTH,
+        )
         return Exam(task, batch, user_count=len(split.test))
+
+    def validated(self, scores: ScoresFunction) -> float:
+        """NDCG@10 on validation."""
+        return float(self.validation.take(scores)["ndcg_at_10"].mean())
 
     def choose(self, model: str, fits: Mapping[str, Fit]) -> tuple[Result, Scorer]:
         """Fit with each settings, keep the best on validation, and take the test once.
@@ -106,9 +129,9 @@ class Trial:
         best: tuple[float, str, float, Scorer] | None = None
         for settings, fit in fits.items():
             began = time.perf_counter()
-            scorer = fit(self.train, self.until)
+            scorer = self.fitted(fit)
             seconds = time.perf_counter() - began
-            ndcg = float(self.validation.take(scorer.scores)["ndcg_at_10"].mean())
+            ndcg = self.validated(scorer.scores)
             logger.info("%s %s: validation NDCG@10 %.4f (%.1f s)", model, settings, ndcg, seconds)
             if best is None or ndcg > best[0]:
                 best = (ndcg, settings, seconds, scorer)
@@ -117,7 +140,40 @@ class Trial:
         ndcg, settings, seconds, scorer = best
         taken = self.test.take(scorer.scores)
         intervals = {name: bootstrap_interval(values, seed=7) for name, values in taken.items()}
-        return Result(model, settings, len(fits), ndcg, seconds, intervals), scorer
+        result = Result(model, settings, len(fits), ndcg, seconds, intervals, (_means(taken),))
+        return result, scorer
+
+    def fitted(self, fit: Fit) -> Scorer:
+        """Learn from what precedes the validation interaction."""
+        return fit(self.train, self.until, self.validated)
+
+    def again(self, result: Result, scorers: Iterable[Scorer]) -> Result:
+        """The same settings with other seeds, each tested."""
+        others = [_means(self.test.take(scorer.scores)) for scorer in scorers]
+        return replace(result, seeds=(*result.seeds, *others))
+
+
+def _means(taken: Mapping[str, Floats]) -> dict[str, float]:
+    return {name: round(float(values.mean()), 6) for name, values in taken.items()}
+
+
+@dataclass(frozen=True)
+class Likely:
+    """A model's logits as likelihoods, the user's most likely item 1; what has no opinion is 0.
+
+    ``temperature``: above 1 the less likely items count for more.
+    """
+
+    scorer: Scorer
+    temperature: float = 1.0
+
+    def scores(self, batch: UserBatch) -> Scores:
+        """Score every item; shape [B, V]."""
+        logits_BV = self.scorer.scores(batch)
+        largest_B1 = logits_BV.max(axis=1, keepdims=True)
+        largest_B1[~np.isfinite(largest_B1)] = 0.0
+        likely_BV = np.exp((logits_BV - largest_B1) / np.float32(self.temperature))
+        return np.asarray(likely_BV, dtype=np.float32)
 
 
 @dataclass(frozen=True)

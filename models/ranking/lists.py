@@ -15,6 +15,7 @@ from safetensors.numpy import load_file, save_file
 from torch import Tensor
 
 from domain.files import replacing_file
+from models.ranks import share
 
 _FIELDS: Final = ("features_LCF", "history_LT", "item_index_LC", "labels_LC")
 
@@ -112,6 +113,11 @@ class ListBatch:
     def mask_LC(self) -> Tensor:
         """True where there is a candidate."""
         return self.item_index_LC != 0
+
+    def share(self, number: int, of: int) -> "ListBatch":
+        """Some of the lists."""
+        rows = share(len(self), number, of)
+        return ListBatch(*(getattr(self, name)[rows] for name in _FIELDS))
 
     def to(self, device: torch.device) -> "ListBatch":
         """The same lists on ``device``."""

@@ -7,6 +7,7 @@ from models.retrieval.als import AlsRetriever
 from models.retrieval.base import FitContext, Retriever, Scores, hide_non_items
 from models.retrieval.config import PRESETS, RetrievalPreset
 from models.retrieval.item_item import EaseRetriever, NeighboursRetriever, TransitionsRetriever
+from models.retrieval.next_item import NextItemRetriever
 from models.retrieval.personal import PersonalRetriever
 from models.retrieval.popularity import PopularityRetriever
 from models.retrieval.sequence import SequenceRetriever
@@ -20,6 +21,7 @@ RETRIEVERS: Final = MappingProxyType(
         EaseRetriever.name: EaseRetriever,
         TransitionsRetriever.name: TransitionsRetriever,
         SequenceRetriever.name: SequenceRetriever,
+        NextItemRetriever.name: NextItemRetriever,
     }
 )
 """name → class; ``PRESETS[preset].of(name)`` is its configuration."""

@@ -1,5 +1,6 @@
 """What every retriever promises: scores for the whole catalog from a ``UserBatch`` alone."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -20,11 +21,14 @@ __all__ = [
     "ProgressCall",
     "Retriever",
     "Scores",
+    "Validate",
     "hide_non_items",
 ]
 
 Scores = npt.NDArray[np.float32]
 Embeddings = npt.NDArray[np.float32]
+Validate = Callable[[Callable[[UserBatch], Scores]], float]
+"""Judges a way to score users; higher is better."""
 
 
 @dataclass(frozen=True)
@@ -33,11 +37,14 @@ class FitContext:
 
     Attributes:
         text_VE: Text embedding of each item by ``item_index`` (``Encoder.embed_catalog``).
+        validate: What decides when to stop, of users and targets that fitting does not see; None
+            leaves it to the model.
         checkpoint: A file to resume from after a kill; None keeps nothing.
         progress: Told where the work is.
     """
 
     text_VE: Embeddings | None = None
+    validate: Validate | None = None
     checkpoint: Path | None = None
     progress: ProgressCall = silent
 

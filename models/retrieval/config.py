@@ -102,6 +102,28 @@ class SequenceConfig:
     )
 
 
+@dataclass(frozen=True)
+class NextItemConfig:
+    """The transformer over item history that foretells every next item; see ``next_item``.
+
+    ``negatives``: drawn a batch, by the power ``negative_power`` of an item's count; 0 compares
+    with the whole catalog. ``batch_targets``: targets of a batch, about.
+    """
+
+    width: int = 256
+    blocks: int = 1
+    heads: int = 1
+    dropout: float = 0.2
+    history_length: int = 50
+    negatives: int = 512
+    negative_power: float = 0.0
+    batch_targets: int = 1024
+    seed: int = 7
+    loop: LoopConfig = field(
+        default_factory=lambda: LoopConfig(epochs=60, patience=9, validate_every=3)
+    )
+
+
 RetrieverConfig = (
     PopularityConfig
     | PersonalConfig
@@ -110,6 +132,7 @@ RetrieverConfig = (
     | EaseConfig
     | TransitionsConfig
     | SequenceConfig
+    | NextItemConfig
 )
 
 
@@ -124,6 +147,7 @@ class RetrievalPreset:
     ease: EaseConfig = field(default_factory=EaseConfig)
     transitions: TransitionsConfig = field(default_factory=TransitionsConfig)
     sequence: SequenceConfig = field(default_factory=SequenceConfig)
+    next_item: NextItemConfig = field(default_factory=NextItemConfig)
 
     def of(self, name: str) -> RetrieverConfig:
         """The configuration of the retriever ``name``."""
@@ -136,6 +160,7 @@ PRESETS: Final = MappingProxyType(
         "debug": RetrievalPreset(
             als=AlsConfig(factors=16, iterations=3),
             sequence=SequenceConfig(width=16, blocks=1, heads=1, loop=LoopConfig(epochs=2)),
+            next_item=NextItemConfig(width=16, negatives=16, loop=LoopConfig(epochs=2)),
         ),
         "base": RetrievalPreset(),
     }

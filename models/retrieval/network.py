@@ -45,6 +45,14 @@ class ItemEmbedding(nn.Module):
         projected: Tensor = self.text(self.get_buffer("text_VE"))
         return self.ids + projected
 
+    def rows(self, item_R: Tensor) -> Tensor:
+        """Some items: [R, D]. One lookup for all that a step needs gives one gradient to add up."""
+        ids_RD = functional.embedding(item_R, self.ids)
+        if self.text is None:
+            return ids_RD
+        projected: Tensor = self.text(self.get_buffer("text_VE")[item_R])
+        return ids_RD + projected
+
     @torch.no_grad()
     def bake(self) -> None:
         """Put the text into the ids: serving needs neither the text nor its projection."""
@@ -150,7 +158,7 @@ class SequenceNetwork(nn.Module):
 
 
 def moved_left(history_BT: Tensor, lengths_B: Tensor) -> Tensor:
-    """Left-padded rows as right-padded ones, cut to the longest of the batch.
+    """Left-padded rows as right-padded ones, cut to the longest of the batch (but not to nothing).
 
     Example:
         >>> rows = torch.tensor([[0, 0, 5, 6], [0, 0, 0, 7]])
@@ -158,7 +166,7 @@ def moved_left(history_BT: Tensor, lengths_B: Tensor) -> Tensor:
         [[5, 6], [7, 0]]
     """
     width = history_BT.shape[1]
-    longest = int(lengths_B.max()) if len(lengths_B) else 0
+    longest = max(1, int(lengths_B.max())) if len(lengths_B) else 1
     steps = torch.arange(longest, device=history_BT.device)
     at_BT = (width - lengths_B[:, None] + steps).clamp(max=width - 1)
     moved = torch.gather(history_BT.long(), 1, at_BT)

@@ -1,15 +1,37 @@
 import math
+import subprocess
+import sys
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from models.device import choose_device
+from models.device import choose_device, compiled_or_eager
 from models.loop import DivergedError, LoopConfig, fit
+from models.ranks import share
 
-CONFIG = LoopConfig(epochs=4, learning_rate=0.05, warmup_steps=2, patience=0, report_every_s=0.0)
+CONFIG = LoopConfig(
+    epochs=4,
+    learning_rate=0.05,
+    warmup_steps=2,
+    patience=0,
+    report_every_s=0.0,
+    checkpoint_every_s=0.0,
+)
+
+
+@dataclass(frozen=True)
+class Line:
+    rows: Tensor
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def share(self, number: int, of: int) -> "Line":
+        return Line(self.rows[share(len(self), number, of)])
 
 
 class Rows:
@@ -21,14 +43,14 @@ class Rows:
     def __len__(self) -> int:
         return 3
 
-    def epoch(self, number: int) -> Iterator[Tensor]:
+    def epoch(self, number: int) -> Iterator[Line]:
         if number == self.stop_in:
             raise KeyboardInterrupt
         generator = torch.Generator().manual_seed(number)
         for _ in range(3):
             x = torch.randn(8, 1, generator=generator)
             y = 2 * x if number != self.poison else x * math.nan
-            yield torch.cat([x, y], dim=1)
+            yield Line(torch.cat([x, y], dim=1))
 
 
 def network() -> nn.Module:
@@ -36,8 +58,8 @@ def network() -> nn.Module:
     return nn.Sequential(nn.Linear(1, 4), nn.Dropout(0.5), nn.Linear(4, 1))
 
 
-def loss(model: nn.Module, rows: Tensor) -> Tensor:
-    return ((model(rows[:, :1]) - rows[:, 1:]) ** 2).mean()
+def loss(model: nn.Module, line: Line) -> Tensor:
+    return ((model(line.rows[:, :1]) - line.rows[:, 1:]) ** 2).mean()
 
 
 def weights(model: nn.Module) -> list[float]:
@@ -125,8 +147,106 @@ def test_early_stopping_keeps_the_best_epoch():
     assert weights(stopped) == weights(best)
 
 
+def test_validation_every_few_epochs_and_at_the_end():
+    seen = []
+    history = fit(
+        network(),
+        Rows(),
+        loss,
+        config=replace(CONFIG, epochs=5, validate_every=3),
+        validate=lambda _: seen.append(1) or len(seen),
+    )
+    assert history.validation == (1.0, 2.0)
+    assert history.best_epoch == 4
+
+
+def narrow(width: int) -> nn.Module:
+    torch.manual_seed(1)
+    return nn.Sequential(nn.Linear(1, width), nn.Tanh(), nn.Linear(width, 1))
+
+
+def test_a_batch_that_does_not_fit_is_taken_in_parts_with_the_same_result(caplog):
+    biggest = []
+
+    def hungry(model: nn.Module, line: Line) -> Tensor:
+        if len(line) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        biggest.append(len(line))
+        return loss(model, line)
+
+    whole, parts = narrow(4), narrow(4)
+    expected = fit(whole, Rows(), loss, config=CONFIG)
+    history = fit(parts, Rows(), hungry, config=CONFIG)
+    assert history.train_loss == pytest.approx(expected.train_loss, rel=1e-5)
+    assert weights(parts) == pytest.approx(weights(whole), rel=1e-4)
+    assert max(biggest) == 2
+    assert [record.message.split(" is taken")[1] for record in caplog.records] == [
+        " in 2 parts from now",
+        " in 4 parts from now",
+    ]
+
+
+def test_what_never_fits_is_an_error():
+    def endless(model: nn.Module, line: Line) -> Tensor:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    with pytest.raises(torch.OutOfMemoryError):
+        fit(network(), Rows(), endless, config=CONFIG)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_what_does_not_compile_runs_as_it_is_written(caplog):
+    calls = []
+
+    def strange(x: Tensor) -> Tensor:
+        if torch.compiler.is_compiling():
+            raise torch._dynamo.exc.Unsupported("no such thing")
+        calls.append(1)
+        return x + 1
+
+    called = compiled_or_eager(strange)
+    assert called(torch.zeros(1)) == called(torch.zeros(1)) == 1
+    assert len(calls) == 2
+
+
+TORCHRUN = """
+import json, sys, torch
+from pathlib import Path
+sys.path[:0] = [{tests!r}, {root!r}]
+from test_loop import CONFIG, Rows, fit, loss, narrow
+torch.set_num_threads(1)
+model = narrow(4)
+history = fit(model, Rows(), loss, config=CONFIG, checkpoint=Path({folder!r}) / "state.safetensors")
+import os
+rank = os.environ.get("RANK", "alone")
+flat = torch.cat([value.flatten() for value in model.state_dict().values()])
+Path({folder!r}, f"{{rank}}.json").write_text(json.dumps([history.train_loss, flat.tolist()]))
+"""
+
+
+@pytest.mark.slow
+def test_two_processes_give_the_loss_curve_of_one(tmp_path):
+    import json
+
+    script = tmp_path / "script.py"
+    here = Path(__file__)
+    script.write_text(
+        TORCHRUN.format(tests=str(here.parent), root=str(here.parents[2]), folder=str(tmp_path))
+    )
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    subprocess.run([*torchrun, "--nproc-per-node=2", script], check=True, capture_output=True)
+    (tmp_path / "state.safetensors").unlink()
+    subprocess.run([sys.executable, script], check=True, capture_output=True)
+    first, second, alone = (
+        json.loads((tmp_path / f"{name}.json").read_text()) for name in ("0", "1", "alone")
+    )
+    assert first == second
+    assert first[0] == pytest.approx(alone[0], rel=1e-5)
+    assert first[1] == pytest.approx(alone[1], rel=1e-4)
+
+
 def test_gradients_are_clipped():
-    def steep(model: nn.Module, rows: Tensor) -> Tensor:
+    def steep(model: nn.Module, rows: Line) -> Tensor:
         return loss(model, rows) * 1e6
 
     model = network()

@@ -61,8 +61,9 @@ def test_settings_are_chosen_on_validation_and_only_the_chosen_see_the_test(tria
     made = {"bad": scores(i9=1.0), "good": scores(i4=2.0, i5=2.0), "none": scores()}
 
     def fit_of(scorer):
-        def fit(examples, until):
+        def fit(examples, until, validate):
             assert max(examples.column("event_date").to_pylist()) < until
+            assert 0.0 <= validate(scorer.scores) <= 1.0
             return scorer
 
         return fit

@@ -13,7 +13,7 @@ from models.splits import split_by_time
 
 NAMES = list(RETRIEVERS)
 ITEM_ITEM = ["neighbours", "ease", "transitions"]
-LEARNED = ["als", *ITEM_ITEM, "sequence"]
+LEARNED = ["als", *ITEM_ITEM, "sequence", "next_item"]
 
 
 def config(name):
@@ -25,6 +25,9 @@ def config(name):
     if name == "sequence":
         loop = replace(preset.loop, epochs=8, learning_rate=0.01, patience=0, warmup_steps=5)
         return replace(preset, dropout=0.1, batch_rows=32, loop=loop)
+    if name == "next_item":
+        loop = replace(preset.loop, epochs=12, learning_rate=0.01, patience=0, warmup_steps=5)
+        return replace(preset, dropout=0.1, batch_targets=128, loop=loop)
     return preset
 
 
@@ -96,7 +99,7 @@ def test_a_user_nobody_knows_gets_popularity_or_no_opinion(fitted, planted, name
         planted.examples, planted.catalog, until=planted.cutoff, user_ids=["nobody"]
     )
     scores = fitted[name].scores(nobody)[0, 2:]
-    has_no_opinion = name in {"als", *ITEM_ITEM}
+    has_no_opinion = name in {"als", "next_item", *ITEM_ITEM}
     assert np.isneginf(scores).all() if has_no_opinion else np.isfinite(scores).all()
 
 

@@ -10,7 +10,11 @@ from models.retrieval.config import SequenceConfig
 from models.retrieval.sequence import SequenceRetriever
 
 CONFIG = SequenceConfig(
-    width=16, blocks=1, heads=1, batch_rows=32, loop=LoopConfig(epochs=3, patience=0)
+    width=16,
+    blocks=1,
+    heads=1,
+    batch_rows=32,
+    loop=LoopConfig(epochs=3, patience=0, checkpoint_every_s=0.0),
 )
 
 

@@ -1,0 +1,264 @@
+"""How fast is a sequence transformer trained, against RecTools, RecBole and SASRec.pytorch?
+
+    python benchmarks/training.py --data FOLDER --rectools PYTHON --recbole PYTHON --pmixer FOLDER
+
+One set (``models.sets``), width 64, two blocks, histories of 50, the same epochs for all: with 256
+negatives, and with the whole catalog. PYTHON is the interpreter of an environment that has the peer
+(they do not fit into ours), FOLDER a clone of pmixer/SASRec.pytorch; who is not named is not
+measured. All take turns in one run, each in a process of its own with all cores, and are asked
+about the same interaction of every user, which none has seen, among all items not had.
+
+Also measured: seconds from the raw files to a model whose test NDCG@10 is what the last line says.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+from machine import keep, machine, summary
+
+if TYPE_CHECKING:
+    from models.retrieval.next_item import NextItemNetwork
+
+Ints = npt.NDArray[np.int64]
+BESIDE = Path(__file__).parents[2] / "shared" / "data" / "amazon_2014_beauty"
+PEERS = Path(__file__).parent / "peers" / "sasrec.py"
+LOSSES = {"rectools": ("sampled", "full"), "recbole": ("full",), "pmixer": ("pairs",)}
+NEGATIVES = {"sampled": 256, "full": 0}
+
+
+def write_rows(folder: Path, path: Path) -> int:
+    """The set but for each user's last interaction; the last but one is asked about. Targets."""
+    from models.sets import read_set
+
+    published = read_set(folder)
+    examples = published.examples
+    user = examples.column("user_id").combine_chunks().dictionary_encode().indices.to_numpy()
+    item = published.catalog.index_of(examples.column("item_id")).astype(np.int64) - 2
+    back = published.test_day.toordinal() - np.array(
+        [day.toordinal() for day in examples.column("event_date").to_pylist()]
+    )
+    order = np.lexsort((-back, user))
+    kept = order[back[order] > 0]
+    is_asked = back[kept] == 1
+    np.savez(path, user=user[kept].astype(np.int64), item=item[kept], is_asked=is_asked)
+    return int((~is_asked).sum() - len(np.unique(user)))
+
+
+def ours(rows: Path, out: Path, *, loss: str, epochs: int, learning_rate: float) -> None:
+    """What the child does: train ours, and write what the peers write."""
+    import torch
+
+    from models.device import choose_device
+    from models.loop import fit
+    from models.retrieval.config import NextItemConfig
+    from models.retrieval.next_item import NextItemNetwork, draw_shares, make_loss
+    from models.retrieval.positions import Positions
+
+    content = np.load(rows, allow_pickle=False)
+    user, item = (content[name][~content["is_asked"]] for name in ("user", "item"))
+    size = int(content["item"].max()) + 3
+    config = replace(
+        NextItemConfig(), width=64, blocks=2, dropout=0.2, negatives=NEGATIVES[loss], heads=1
+    )
+    loop = replace(config.loop, epochs=epochs, learning_rate=learning_rate, patience=0)
+    device, draw_V = choose_device(), draw_shares(item + 2, size, power=config.negative_power)
+    positions = Positions(
+        user,
+        item + 2,
+        history_length=config.history_length,
+        batch_targets=config.batch_targets,
+        negatives=config.negatives,
+        draw_V=draw_V,
+        seed=config.seed,
+        device=device.device,
+    )
+    torch.manual_seed(config.seed)
+    network = NextItemNetwork(config, size)
+    moments = [time.perf_counter()]
+
+    def tell(_stage: str, message: str, *, done: float | None = None, total: float | None = None):
+        if " done, " in message:
+            moments.append(time.perf_counter())
+            print(f"ours, {loss}: {message} of {done} of {total}", file=sys.stderr)
+
+    fit(network, positions, make_loss(config, draw_V, device), config=loop, progress=tell)
+    best = best_of(network, user, item, users=int(content["user"].max()) + 1)
+    np.savez(out, seconds=np.diff(moments), best=best)
+
+
+def best_of(network: "NextItemNetwork", user: Ints, item: Ints, *, users: int) -> Ints:
+    """Ten items for each user, best first, none that the user had; -1 where the user has none."""
+    import torch
+
+    from models.metrics import top_k
+
+    length = network.config.history_length
+    starts = np.flatnonzero(np.diff(user, prepend=-1))
+    histories = [rows + 2 for rows in np.split(item, starts[1:])]
+    best = np.full((users, 10), -1)
+    with torch.inference_mode():
+        items_VD = network.items()
+        for begin in range(0, len(starts), 512):
+            some = histories[begin : begin + 512]
+            padded = np.stack(
+                [np.pad(had[-length:], (max(0, length - len(had)), 0)) for had in some]
+            )
+            states_BD = network.last_states(torch.from_numpy(padded), items_VD)
+            logits = (states_BD @ items_VD.T).numpy()
+            logits[:, :2] = -np.inf
+            for row, had in enumerate(some):
+                logits[row, had] = -np.inf
+            best[user[starts[begin : begin + 512]]] = top_k(logits, k=10) - 2
+    return best
+
+
+def ndcg(rows: Path, best: np.ndarray) -> float:
+    """NDCG@10 over all users: the asked item's place in each user's list."""
+    content = np.load(rows, allow_pickle=False)
+    user, item = (content[name][content["is_asked"]] for name in ("user", "item"))
+    found = best[user] == item[:, None]
+    return float((found / np.log2(np.arange(2, 12))).sum(axis=1).mean())
+
+
+def to_quality(folder: Path) -> dict[str, object]:
+    """From raw files to a tested model, text included, in a process of its own."""
+    began = time.perf_counter()
+    command = [sys.executable, __file__, "--quality", str(folder)]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    told: dict[str, object] = json.loads(done.stdout.strip().splitlines()[-1])
+    return {"seconds": round(time.perf_counter() - began, 1), **told}
+
+
+def quality(folder: Path) -> None:
+    """What the child does: read, embed the titles, train, judge on the test interaction."""
+    from models.retrieval.base import FitContext
+    from models.retrieval.config import NextItemConfig
+    from models.retrieval.next_item import NextItemRetriever
+    from models.sets import read_set
+    from models.text import Encoder
+    from models.trials import Trial
+
+    published = read_set(folder)
+    trial = Trial(published)
+    text_VE = Encoder().embed_catalog(published.catalog, None)
+    config = NextItemConfig(width=128)
+    config = replace(config, loop=replace(config.loop, epochs=12, patience=0, validate_every=12))
+    model = NextItemRetriever.fit(
+        trial.train,
+        published.catalog,
+        until=trial.until,
+        config=config,
+        context=FitContext(text_VE=text_VE),
+    )
+    taken = trial.test.take(model.scores)
+    print(json.dumps({name: round(float(each.mean()), 4) for name, each in taken.items()}))
+
+
+def measure(asked: argparse.Namespace, scratch: Path) -> dict[str, object]:
+    """Everybody in turns; who, loss → seconds of an epoch and NDCG."""
+    rows = scratch / "rows.npz"
+    targets = write_rows(asked.data, rows)
+    runs = [("ours", "sampled"), ("ours", "full")]
+    runs += [(who, loss) for who in LOSSES if getattr(asked, who) for loss in LOSSES[who]]
+    found: dict[str, dict[str, object]] = {}
+    for who, loss in runs:
+        out = scratch / "out.npz"
+        given = ["--rows", str(rows), "--out", str(out), "--loss", loss]
+        given += ["--epochs", str(asked.epochs)]
+        if who == "ours":
+            command = [sys.executable, __file__, "--rate", str(asked.rate), *given]
+        elif who == "pmixer":
+            command = [asked.rectools, str(PEERS), who, *given, "--folder", str(asked.pmixer)]
+        else:
+            command = [getattr(asked, who), str(PEERS), who, *given]
+        subprocess.run(command, check=True)
+        content = np.load(out, allow_pickle=False)
+        found[f"{who}, {loss}"] = {
+            "seconds_an_epoch": summary(content["seconds"].tolist()),
+            "targets_per_s": round(targets / float(np.median(content["seconds"]))),
+            "ndcg_at_10": round(ndcg(rows, content["best"]), 4),
+        }
+        print(who, loss, found[f"{who}, {loss}"], file=sys.stderr)
+    return {"targets": targets, "epochs": asked.epochs, "runs": found}
+
+
+AGAINST = {"sampled": "ours, sampled", "full": "ours, full", "pairs": "ours, sampled"}
+
+
+def table(result: dict) -> list[str]:
+    """The result as a page."""
+    about = result["machine"]
+    lines = [
+        "# Training a sequence transformer",
+        "",
+        f"`python benchmarks/training.py`: {result['data']}, {result['targets']:,} targets",
+        f"an epoch, {result['epochs']} epochs, width 64, two blocks, histories of 50.",
+        "",
+        f"Machine: {about}.",
+        "",
+        "| who, loss | s an epoch | targets/s | ours over it | NDCG@10 after all epochs |",
+        "|---|---|---|---|---|",
+    ]
+    for name, each in result["runs"].items():
+        seconds = each["seconds_an_epoch"]
+        against = result["runs"][AGAINST[name.split(", ")[1]]]["targets_per_s"]
+        lines.append(
+            f"| {name} | {seconds['median']:.1f} ({seconds['min']:.1f}-{seconds['max']:.1f}) "
+            f"| {each['targets_per_s']:,} | {against / each['targets_per_s']:.1f} x "
+            f"| {each['ndcg_at_10']:.4f} |"
+        )
+    lines += [
+        "",
+        "- *sampled*: 256 negatives; *full*: softmax over the catalog; *pairs*: one negative each,",
+        "  compared with ours, sampled. Seconds: median (least-most) of the epochs.",
+        f"- Ours trains at a learning rate of {result['rate']}, the peers at their 0.001.",
+        "- RecTools draws negatives for each position, RecBole learns from every prefix.",
+    ]
+    if "quality" in result:
+        told = result["quality"]
+        lines.append(
+            f"- From the raw files to the test, titles embedded anew: {told['seconds']} s for "
+            f"NDCG@10 {told['ndcg_at_10']}, recall@10 {told['recall_at_10']}."
+        )
+    return lines
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, default=BESIDE)
+    parser.add_argument("--epochs", type=int, default=5)
+    parser.add_argument("--rate", type=float, default=3e-3)
+    parser.add_argument("--rectools", help="an interpreter that has rectools")
+    parser.add_argument("--recbole", help="an interpreter that has recbole")
+    parser.add_argument("--pmixer", type=Path, help="a clone; run by --rectools' interpreter")
+    for name in ("--rows", "--out", "--quality"):
+        parser.add_argument(name, type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--loss", help=argparse.SUPPRESS)
+    asked = parser.parse_args()
+    if asked.quality:
+        quality(asked.quality)
+        return
+    if asked.rows:
+        ours(asked.rows, asked.out, loss=asked.loss, epochs=asked.epochs, learning_rate=asked.rate)
+        return
+    if not asked.data.exists():
+        print("training: no set; name one with --data FOLDER; not measured")
+        return
+    with tempfile.TemporaryDirectory() as name:
+        result = {"machine": machine("torch", "numpy"), "data": asked.data.name, "rate": asked.rate}
+        result |= measure(asked, Path(name))
+    result["quality"] = to_quality(asked.data)
+    keep("training", result, table(result))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,250 @@
+"""The next item, foretold at every position of every history: SASRec as it is trained today.
+
+Source: SASRec (Kang and McAuley 2018, https://arxiv.org/abs/1808.09781), with the sampled softmax
+and pre-norm blocks of eSASRec (https://arxiv.org/abs/2508.06450). What differs:
+
+- An item is its id embedding plus its projected text embedding (``ItemEmbedding``).
+- Rotary positions in place of learned ones, so that where a history is cut off does not matter.
+- Histories longer than the network sees give several windows rather than losing their beginnings.
+- Negatives are shared by a batch of histories of like length (``positions``).
+
+``SequenceRetriever`` is the one for a shop, whose orders hold many items at one moment and whose
+customers come back for the same ones. This one knows an order of single interactions and no more.
+"""
+
+# B users, T history length, D width, P positions, V catalog
+
+import hashlib
+import logging
+from collections.abc import Callable
+from dataclasses import asdict
+from datetime import date
+from pathlib import Path
+from typing import ClassVar, Self
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from models.artifacts import load_model, save_model
+from models.batch import UserBatch
+from models.catalog import FIRST_ITEM, Catalog
+from models.device import Device, choose_device
+from models.histories import require_before
+from models.loop import History, LoopConfig, fit
+from models.retrieval.base import FitContext, Scores, Validate, hide_non_items
+from models.retrieval.config import NextItemConfig
+from models.retrieval.moments import Events
+from models.retrieval.network import Block, ItemEmbedding, moved_left, rotations
+from models.retrieval.positions import PositionBatch, Positions
+from models.softmax import full_softmax, sampled_softmax
+
+logger = logging.getLogger(__name__)
+
+
+class NextItemNetwork(nn.Module):
+    """Histories in, a state after every item out; a score is a state times an item's vector."""
+
+    def __init__(
+        self, config: NextItemConfig, catalog_size: int, text_VE: Tensor | None = None
+    ) -> None:
+        super().__init__()
+        self.config = config
+        self.items = ItemEmbedding(catalog_size, config.width, text_VE)
+        self.blocks = nn.ModuleList(
+            Block(config.width, config.heads, config.dropout) for _ in range(config.blocks)
+        )
+        self.norm = nn.LayerNorm(config.width)
+
+    def forward(self, tokens_BTD: Tensor) -> Tensor:
+        """The state after each item: [B, T, D].
+
+        Args:
+            tokens_BTD: The items' vectors, oldest → newest; what stands to the right of a position
+                does not reach it.
+        """
+        x_BTD = functional.dropout(
+            tokens_BTD * self.config.width**0.5, self.config.dropout, self.training
+        )
+        rotation = rotations(x_BTD.shape[1], self.config.width // self.config.heads, x_BTD.device)
+        for block in self.blocks:
+            x_BTD = block(x_BTD, rotation)
+        states_BTD: Tensor = self.norm(x_BTD)
+        return states_BTD
+
+    def last_states(self, history_BT: Tensor, items_VD: Tensor) -> Tensor:
+        """The state after the newest item: [B, D]; of a row without items it means nothing.
+
+        Args:
+            history_BT: item_index, oldest → newest, left-padded with 0.
+            items_VD: What ``items()`` gives.
+        """
+        lengths_B = (history_BT > 0).sum(dim=1)
+        states_BTD = self(items_VD[moved_left(history_BT, lengths_B)])
+        rows_B = torch.arange(len(history_BT), device=history_BT.device)
+        last_BD: Tensor = states_BTD[rows_B, (lengths_B - 1).clamp(min=0)]
+        return last_BD
+
+
+class NextItemRetriever:
+    """The trained network. Who has no known item in the history gets no opinion."""
+
+    name: ClassVar[str] = "next_item"
+
+    def __init__(self, network: NextItemNetwork, history: History | None = None) -> None:
+        self.network = network.eval()
+        self.history = history or History()
+
+    @classmethod
+    def fit(
+        cls,
+        examples: pa.Table,
+        catalog: Catalog,
+        *,
+        until: date,
+        config: NextItemConfig,
+        context: FitContext | None = None,
+    ) -> Self:
+        """Train on every next item before ``until``; ``context.validate`` stops it early.
+
+        ``context.text_VE`` gives the items their texts; without it they are ids alone.
+        """
+        require_before(examples, until)
+        context = context or FitContext()
+        device = choose_device()
+        events = Events.of(examples, catalog)
+        draw_V = draw_shares(events.item, len(catalog), power=config.negative_power)
+        positions = Positions(
+            events.user,
+            events.item,
+            history_length=config.history_length,
+            batch_targets=config.batch_targets,
+            negatives=config.negatives,
+            draw_V=draw_V,
+            seed=config.seed,
+            device=device.device,
+        )
+        torch.manual_seed(config.seed)
+        text = None if context.text_VE is None else torch.from_numpy(context.text_VE)
+        network = NextItemNetwork(config, len(catalog), text)
+        history = fit(
+            network,
+            positions,
+            make_loss(config, draw_V, device),
+            config=config.loop,
+            validate=_validation(context.validate),
+            checkpoint=context.checkpoint,
+            fingerprint=_fingerprint(events, config, context),
+            progress=context.progress,
+            stage=cls.name,
+            device=device,
+        )
+        network.items.bake()
+        return cls(network.cpu(), history)
+
+    def scores(self, batch: UserBatch) -> Scores:
+        """One logit per item; shape [B, V]."""
+        return network_scores(self.network, batch)
+
+    def save(self, folder: Path) -> None:
+        """Write the model folder."""
+        weights = {name: value.numpy() for name, value in self.network.state_dict().items()}
+        content = {"config": asdict(self.network.config), "history": self.history.to_json()}
+        save_model(folder, model=self.name, config=content, tensors=weights)
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read what ``save`` wrote."""
+        artifact = load_model(folder, model=cls.name)
+        fields = dict(artifact.config["config"])  # type: ignore[call-overload]
+        config = NextItemConfig(**fields | {"loop": LoopConfig(**fields["loop"])})
+        history = dict(artifact.config["history"])  # type: ignore[call-overload]
+        history |= {name: tuple(history[name]) for name in ("train_loss", "validation")}
+        network = NextItemNetwork(config, len(artifact.tensors["items.ids"]))
+        network.load_state_dict(
+            {name: torch.from_numpy(np.array(value)) for name, value in artifact.tensors.items()}
+        )
+        return cls(network, History(**history))
+
+
+def network_scores(network: NextItemNetwork, batch: UserBatch) -> Scores:
+    """The network's logits for a batch, wherever the network lives."""
+    history_BT = known_items(batch.history_BT)[:, -network.config.history_length :]
+    device = network.items.ids.device
+    with torch.inference_mode():
+        items_VD = network.items()
+        states_BD = network.last_states(torch.from_numpy(history_BT).to(device), items_VD)
+        logits_BV: Scores = (states_BD @ items_VD.T).float().cpu().numpy()
+    logits_BV[(history_BT == 0).all(axis=1)] = -np.inf
+    return hide_non_items(logits_BV)
+
+
+def known_items(history_BT: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
+    """The same histories without unknown items, left-padded again.
+
+    Example:
+        >>> known_items(np.array([[0, 5, 1, 6]], dtype=np.int32)).tolist()
+        [[0, 0, 5, 6]]
+    """
+    is_known_BT = history_BT >= FIRST_ITEM
+    order_BT = np.argsort(is_known_BT, axis=1, kind="stable")
+    moved_BT = np.take_along_axis(history_BT * is_known_BT, order_BT, axis=1)
+    return moved_BT.astype(np.int64)
+
+
+def draw_shares(
+    item_N: npt.NDArray[np.int64], catalog_size: int, *, power: float
+) -> npt.NDArray[np.float64]:
+    """How likely a negative is each item: its count to the power; 0 draws all alike. Sums to 1."""
+    count_V = np.bincount(item_N, minlength=catalog_size).astype(np.float64)
+    weight_V = np.where(count_V > 0, count_V, 0.5) ** power
+    weight_V[:FIRST_ITEM] = 0.0
+    return np.asarray(weight_V / weight_V.sum())
+
+
+def make_loss(
+    config: NextItemConfig, draw_V: npt.NDArray[np.float64], device: Device
+) -> Callable[[nn.Module, PositionBatch], Tensor]:
+    """Cross-entropy over the drawn negatives, or over the whole catalog where none are drawn."""
+    expected_V = np.maximum(draw_V * config.negatives, 1e-12)
+    log_q_V = torch.from_numpy(np.log(expected_V)).float().to(device.device)
+
+    def loss(module: nn.Module, batch: PositionBatch) -> Tensor:
+        network: NextItemNetwork = module  # type: ignore[assignment]
+        history_R, target_P = batch.history_BT.flatten(), batch.target_P
+        if not config.negatives:
+            items_VD = network.items()
+            states_PD = network(items_VD[batch.history_BT]).flatten(0, 1)[batch.at_P]
+            return full_softmax(states_PD, items_VD, target_P)
+        sizes = [len(history_R), len(target_P), len(batch.negative_N)]
+        rows_RD = network.items.rows(torch.cat([history_R, target_P, batch.negative_N]))
+        tokens_RD, wanted_PD, negatives_ND = torch.split(rows_RD, sizes)
+        tokens_BTD = tokens_RD.view(*batch.history_BT.shape, -1)
+        return sampled_softmax(
+            network(tokens_BTD).flatten(0, 1)[batch.at_P],
+            wanted_PD,
+            negatives_ND,
+            target_P=target_P,
+            negative_N=batch.negative_N,
+            log_q_V=log_q_V,
+        )
+
+    return loss
+
+
+def _validation(validate: Validate | None) -> Callable[[nn.Module], float] | None:
+    if validate is None:
+        return None
+    return lambda network: validate(lambda batch: network_scores(network, batch))  # type: ignore[arg-type]
+
+
+def _fingerprint(events: Events, config: NextItemConfig, context: FitContext) -> str:
+    digest = hashlib.sha256(repr(config).encode())
+    for array in (events.user, events.item):
+        digest.update(array.tobytes())
+    if context.text_VE is not None:
+        digest.update(context.text_VE.tobytes())
+    return digest.hexdigest()
