@@ -139,9 +139,11 @@ def serve(folder: Path, address: str, *, is_ours: bool, port: int) -> None:
     store = wide.open_store(folder, address, is_ours=is_ours)
     app = get_app(store)
     if is_ours:
+        from domain.garbage import settle
         from features.read_route import answer_from_columns
 
         answer_from_columns(app, store)
+        settle()
     # The client's connection must outlive the start of the other server.
     quiet_server = {"log_level": "error", "access_log": False, "timeout_keep_alive": 600}
     uvicorn.run(app, host="127.0.0.1", port=port, **quiet_server)

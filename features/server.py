@@ -13,6 +13,7 @@ import uvicorn
 from feast import FeatureStore
 from feast.feature_server import get_app
 
+from domain.garbage import settle
 from domain.settings import Settings
 from domain.stamp import require_same_features
 from features.door import Door
@@ -71,4 +72,5 @@ def open_server(settings: Settings) -> Door:
 def serve(settings: Settings, *, port: int) -> None:
     """Answer until a signal ends it. One process: Feast's readers share nothing, so run several."""
     app = open_server(settings)
+    settle()
     uvicorn.run(app, host=settings.host, port=port, log_level="warning", access_log=False)

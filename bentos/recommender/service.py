@@ -7,6 +7,7 @@ the bundle is the one that was sealed. See ``http`` for the endpoints.
 from pathlib import Path
 
 from domain.errors import VitrineError
+from domain.garbage import settle
 from domain.seal import require_sealed
 from domain.settings import Settings
 
@@ -57,6 +58,7 @@ class Recommender:
         )
         shop.pipeline.features.keep_fresh()
         SHOPS[:] = [shop]
+        settle()
 
     @bentoml.on_deployment  # type: ignore[untyped-decorator]
     def refuse_other_features() -> None:

@@ -6,7 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from models.sets import read_set
-from models.trials import Mixed, Trial
+from models.trials import Likely, Mixed, Trial
 
 
 class Knows:
@@ -85,3 +85,24 @@ def test_a_mix_weighs_each_model_by_its_largest_score_and_no_opinion_is_nothing(
     mixed = Mixed([(loud, 1.0), (soft, 0.25)]).scores(trial.test.batch)
     assert np.allclose(mixed[0, [2, 5, 6]], [0.0, 1.0, 0.75])
     assert np.isfinite(mixed).all()
+
+
+def test_likelihoods_are_shares_of_the_most_likely_and_no_opinion_is_none(trial):
+    logits = scores(i3=3.0, i4=1.0)
+    logits.scores_V[7:] = -np.inf
+    likely = Likely(logits, temperature=2.0).scores(trial.test.batch)[0]
+    assert likely[5] == 1.0
+    assert likely[6] == pytest.approx(np.exp(-1.0))
+    assert likely[2] == pytest.approx(np.exp(-1.5))
+    assert (likely[7:] == 0.0).all()
+    silent = Knows([-np.inf] * 12)
+    assert (Likely(silent).scores(trial.test.batch) == 0.0).all()
+
+
+def test_other_seeds_stand_beside_the_first(trial):
+    result, _ = trial.choose("model", {"only": lambda *_: scores(i3=1.0)})
+    assert [set(seed) for seed in result.seeds] == [{"recall_at_10", "ndcg_at_10"}]
+    three = trial.again(result, [scores(), scores(i3=1.0)])
+    assert len(three.seeds) == 3
+    assert three.seeds[2] == three.seeds[0] != three.seeds[1]
+    assert three.test == result.test
