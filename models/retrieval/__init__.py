@@ -5,7 +5,12 @@ from typing import Final
 
 from models.retrieval.als import AlsRetriever
 from models.retrieval.base import FitContext, Retriever, Scores, hide_non_items
+from models.retrieval.behaviour import ConvolutionRetriever, GruRetriever
 from models.retrieval.config import PRESETS, RetrievalPreset
+from models.retrieval.content import ContentRetriever
+from models.retrieval.factorisation import FactorisationRetriever
+from models.retrieval.generated import GanRetriever, VaeRetriever
+from models.retrieval.gpt2 import Gpt2Retriever
 from models.retrieval.item_item import EaseRetriever, NeighboursRetriever, TransitionsRetriever
 from models.retrieval.next_item import NextItemRetriever
 from models.retrieval.personal import PersonalRetriever
@@ -20,8 +25,15 @@ RETRIEVERS: Final = MappingProxyType(
         NeighboursRetriever.name: NeighboursRetriever,
         EaseRetriever.name: EaseRetriever,
         TransitionsRetriever.name: TransitionsRetriever,
+        ContentRetriever.name: ContentRetriever,
+        FactorisationRetriever.name: FactorisationRetriever,
+        VaeRetriever.name: VaeRetriever,
+        GanRetriever.name: GanRetriever,
         SequenceRetriever.name: SequenceRetriever,
         NextItemRetriever.name: NextItemRetriever,
+        Gpt2Retriever.name: Gpt2Retriever,
+        GruRetriever.name: GruRetriever,
+        ConvolutionRetriever.name: ConvolutionRetriever,
     }
 )
 """name → class; ``PRESETS[preset].of(name)`` is its configuration."""

@@ -78,6 +78,54 @@ class TransitionsConfig:
 
 
 @dataclass(frozen=True)
+class ContentConfig:
+    """Purchases count by ``weight ** power``; ``seen_weight``: a history's item not bought."""
+
+    power: float = 0.5
+    seen_weight: float = 0.05
+
+
+@dataclass(frozen=True)
+class VaeConfig:
+    """Places of new items; see ``generated``. ``latent=0`` leaves a regression on the text."""
+
+    als: AlsConfig = field(default_factory=AlsConfig)
+    latent: int = 16
+    hidden: int = 256
+    kl_weight: float = 0.5
+    batch_items: int = 256
+    seed: int = 7
+    loop: LoopConfig = field(
+        default_factory=lambda: LoopConfig(epochs=60, weight_decay=0.05, final_rate_share=0.05)
+    )
+
+
+@dataclass(frozen=True)
+class GanConfig:
+    """Places of new items; see ``generated``. ``adversary_weight=0`` leaves a regression."""
+
+    als: AlsConfig = field(default_factory=AlsConfig)
+    noise: int = 16
+    hidden: int = 256
+    adversary_weight: float = 0.5
+    batch_items: int = 256
+    seed: int = 7
+    loop: LoopConfig = field(
+        default_factory=lambda: LoopConfig(epochs=60, weight_decay=0.05, final_rate_share=0.05)
+    )
+
+
+@dataclass(frozen=True)
+class FactorisationConfig:
+    """``ridge``: times the number of a row's cells."""
+
+    factors: int = 16
+    ridge: float = 0.05
+    iterations: int = 10
+    seed: int = 7
+
+
+@dataclass(frozen=True)
 class SequenceConfig:
     """The transformer over item history; see ``models.retrieval.sequence``."""
 
@@ -124,6 +172,32 @@ class NextItemConfig:
     )
 
 
+@dataclass(frozen=True)
+class Gpt2Config(NextItemConfig):
+    """transformers' GPT-2 over items; see ``gpt2``."""
+
+    width: int = 64
+    blocks: int = 2
+    heads: int = 2
+
+
+@dataclass(frozen=True)
+class GruConfig(NextItemConfig):
+    """``is_recurrent=False`` is its ablation: each state knows its own item alone. No heads."""
+
+    width: int = 128
+    is_recurrent: bool = True
+
+
+@dataclass(frozen=True)
+class ConvolutionConfig(NextItemConfig):
+    """``kernel``: items a convolution looks at; 1 is its ablation. Each block doubles the reach."""
+
+    width: int = 128
+    blocks: int = 3
+    kernel: int = 3
+
+
 RetrieverConfig = (
     PopularityConfig
     | PersonalConfig
@@ -131,6 +205,10 @@ RetrieverConfig = (
     | NeighboursConfig
     | EaseConfig
     | TransitionsConfig
+    | ContentConfig
+    | FactorisationConfig
+    | VaeConfig
+    | GanConfig
     | SequenceConfig
     | NextItemConfig
 )
@@ -146,8 +224,15 @@ class RetrievalPreset:
     neighbours: NeighboursConfig = field(default_factory=NeighboursConfig)
     ease: EaseConfig = field(default_factory=EaseConfig)
     transitions: TransitionsConfig = field(default_factory=TransitionsConfig)
+    content: ContentConfig = field(default_factory=ContentConfig)
+    factorisation: FactorisationConfig = field(default_factory=FactorisationConfig)
+    vae: VaeConfig = field(default_factory=VaeConfig)
+    gan: GanConfig = field(default_factory=GanConfig)
     sequence: SequenceConfig = field(default_factory=SequenceConfig)
     next_item: NextItemConfig = field(default_factory=NextItemConfig)
+    gpt2: Gpt2Config = field(default_factory=Gpt2Config)
+    gru: GruConfig = field(default_factory=GruConfig)
+    convolution: ConvolutionConfig = field(default_factory=ConvolutionConfig)
 
     def of(self, name: str) -> RetrieverConfig:
         """The configuration of the retriever ``name``."""
@@ -159,8 +244,15 @@ PRESETS: Final = MappingProxyType(
     {
         "debug": RetrievalPreset(
             als=AlsConfig(factors=16, iterations=3),
+            vae=VaeConfig(als=AlsConfig(factors=16, iterations=3), hidden=32),
+            gan=GanConfig(als=AlsConfig(factors=16, iterations=3), hidden=32),
             sequence=SequenceConfig(width=16, blocks=1, heads=1, loop=LoopConfig(epochs=2)),
             next_item=NextItemConfig(width=16, negatives=16, loop=LoopConfig(epochs=2)),
+            gpt2=Gpt2Config(width=16, blocks=1, negatives=16, loop=LoopConfig(epochs=2)),
+            gru=GruConfig(width=16, negatives=16, loop=LoopConfig(epochs=2)),
+            convolution=ConvolutionConfig(
+                width=16, blocks=2, negatives=16, loop=LoopConfig(epochs=2)
+            ),
         ),
         "base": RetrievalPreset(),
     }

@@ -93,6 +93,8 @@ class NextItemRetriever:
     """The trained network. Who has no known item in the history gets no opinion."""
 
     name: ClassVar[str] = "next_item"
+    config_class: ClassVar[type[NextItemConfig]] = NextItemConfig
+    network_class: ClassVar[type[NextItemNetwork]] = NextItemNetwork
 
     def __init__(self, network: NextItemNetwork, history: History | None = None) -> None:
         self.network = network.eval()
@@ -129,7 +131,7 @@ class NextItemRetriever:
         )
         torch.manual_seed(config.seed)
         text = None if context.text_VE is None else torch.from_numpy(context.text_VE)
-        network = NextItemNetwork(config, len(catalog), text)
+        network = cls.network_class(config, len(catalog), text)
         history = fit(
             network,
             positions,
@@ -160,10 +162,10 @@ class NextItemRetriever:
         """Read what ``save`` wrote."""
         artifact = load_model(folder, model=cls.name)
         fields = dict(artifact.config["config"])  # type: ignore[call-overload]
-        config = NextItemConfig(**fields | {"loop": LoopConfig(**fields["loop"])})
+        config = cls.config_class(**fields | {"loop": LoopConfig(**fields["loop"])})
         history = dict(artifact.config["history"])  # type: ignore[call-overload]
         history |= {name: tuple(history[name]) for name in ("train_loss", "validation")}
-        network = NextItemNetwork(config, len(artifact.tensors["items.ids"]))
+        network = cls.network_class(config, len(artifact.tensors["items.ids"]))
         network.load_state_dict(
             {name: torch.from_numpy(np.array(value)) for name, value in artifact.tensors.items()}
         )

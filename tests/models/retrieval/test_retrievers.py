@@ -12,20 +12,24 @@ from models.retrieval import PRESETS, RETRIEVERS, FitContext
 from models.splits import split_by_time
 
 NAMES = list(RETRIEVERS)
+NEXT_ITEM = ["next_item", "gpt2", "gru", "convolution"]
 ITEM_ITEM = ["neighbours", "ease", "transitions"]
-LEARNED = ["als", *ITEM_ITEM, "sequence", "next_item"]
+LEARNED = ["als", "vae", "gan", *ITEM_ITEM, "content", "sequence", *NEXT_ITEM]
 
 
 def config(name):
     preset = PRESETS["debug"].of(name)
     if name == "als":
         return replace(preset, factors=8, regularization=1.0, threads=1)
+    if name in {"vae", "gan"}:
+        als = replace(preset.als, factors=8, regularization=1.0, threads=1)
+        return replace(preset, als=als)
     if name in {"neighbours", "ease"}:
         return replace(preset, seen_weight=0.0)
     if name == "sequence":
         loop = replace(preset.loop, epochs=8, learning_rate=0.01, patience=0, warmup_steps=5)
         return replace(preset, dropout=0.1, batch_rows=32, loop=loop)
-    if name == "next_item":
+    if name in NEXT_ITEM:
         loop = replace(preset.loop, epochs=12, learning_rate=0.01, patience=0, warmup_steps=5)
         return replace(preset, dropout=0.1, batch_targets=128, loop=loop)
     return preset
@@ -99,7 +103,7 @@ def test_a_user_nobody_knows_gets_popularity_or_no_opinion(fitted, planted, name
         planted.examples, planted.catalog, until=planted.cutoff, user_ids=["nobody"]
     )
     scores = fitted[name].scores(nobody)[0, 2:]
-    has_no_opinion = name in {"als", "next_item", *ITEM_ITEM}
+    has_no_opinion = name in {"als", "vae", "gan", "content", *NEXT_ITEM, *ITEM_ITEM}
     assert np.isneginf(scores).all() if has_no_opinion else np.isfinite(scores).all()
 
 
