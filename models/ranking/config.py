@@ -35,3 +35,19 @@ class TransformerConfig:
             epochs=6, learning_rate=2e-3, weight_decay=1e-3, final_rate_share=0.05
         )
     )
+
+
+@dataclass(frozen=True)
+class TwoTowersConfig:
+    """``width``: of the vectors that are multiplied; ``hidden``: of either tower."""
+
+    width: int = 64
+    hidden: int = 128
+    dropout: float = 0.1
+    pointwise_weight: float = 1.0
+    batch_lists: int = 32
+    loop: LoopConfig = field(
+        default_factory=lambda: LoopConfig(
+            epochs=6, learning_rate=2e-3, weight_decay=1e-3, final_rate_share=0.05
+        )
+    )

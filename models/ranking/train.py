@@ -1,9 +1,10 @@
-"""Train the two rankers on ranking lists; each stops when validation NDCG stops growing."""
+"""Train the rankers on ranking lists; each stops when validation NDCG stops growing."""
 
 # L lists, C candidates, F features, I item features
 
 import hashlib
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,12 +16,13 @@ from torch import Tensor, nn
 from domain.progress import silent
 from models import loop
 from models.device import Device, choose_device
-from models.ranking.config import DnnConfig, TransformerConfig
+from models.ranking.config import DnnConfig, TransformerConfig, TwoTowersConfig
 from models.ranking.dnn import FeatureNetwork
 from models.ranking.judge import list_ndcg, score_batch, score_lists
 from models.ranking.lists import ListBatch, ListBatches, RankingLists
 from models.ranking.losses import ranking_loss
 from models.ranking.transformer import CandidateTransformer
+from models.ranking.two_towers import TwoTowers
 
 logger = logging.getLogger(__name__)
 
@@ -76,6 +78,24 @@ def fit_transformer(
     return transformer.cpu(), history
 
 
+def fit_two_towers(
+    train: RankingLists,
+    validation: RankingLists,
+    *,
+    text_VE: npt.NDArray[np.float32],
+    sources: Sequence[str],
+    config: TwoTowersConfig,
+    context: TrainContext,
+) -> tuple[TwoTowers, loop.History]:
+    """Train both towers on the lists' features; ``sources``: whose features the lists hold."""
+    torch.manual_seed(context.seed)
+    count = train.features_LCF.shape[2]
+    towers = TwoTowers(config, torch.from_numpy(text_VE), feature_count=count, sources=sources)
+    towers.standardize_from(train.features_LCF[train.mask_LC])
+    history = _fit(towers, train, validation, config=config, context=context, stage="two_towers")
+    return towers.cpu(), history
+
+
 def _with_columns(lists: RankingLists, columns: slice) -> RankingLists:
     features_LCI = np.ascontiguousarray(lists.features_LCF[:, :, columns])
     return RankingLists(features_LCI, lists.history_LT, lists.item_index_LC, lists.labels_LC)
@@ -86,7 +106,7 @@ def _fit(
     train: RankingLists,
     validation: RankingLists,
     *,
-    config: DnnConfig | TransformerConfig,
+    config: DnnConfig | TransformerConfig | TwoTowersConfig,
     context: TrainContext,
     stage: str,
 ) -> loop.History:
@@ -120,7 +140,9 @@ def _fit(
     )
 
 
-def _fingerprint(lists: RankingLists, config: DnnConfig | TransformerConfig) -> str:
+def _fingerprint(
+    lists: RankingLists, config: DnnConfig | TransformerConfig | TwoTowersConfig
+) -> str:
     digest = hashlib.sha256(repr(config).encode())
     digest.update(lists.item_index_LC.tobytes())
     digest.update(lists.labels_LC.tobytes())
