@@ -180,6 +180,28 @@ def pessimistic_ranks(
     return ranks
 
 
+def calibration_error(
+    probability_N: npt.NDArray[np.floating], happened_N: npt.NDArray[np.bool_], *, bins: int = 10
+) -> float:
+    """How far probabilities are from what happened: expected calibration error, 0 is best.
+
+    Args:
+        probability_N: What was said; sorted into bins of as many each.
+        happened_N: Whether it came about.
+        bins: How many; their distances are weighed by their sizes.
+
+    Example:
+        >>> said = np.repeat([0.1, 0.9], 10)
+        >>> came = np.array([True] + [False] * 9 + [True] * 8 + [False] * 2)
+        >>> round(calibration_error(said, came, bins=2), 3)  # (0 + .1) / 2
+        0.05
+    """
+    order = np.argsort(probability_N, kind="stable")
+    parts = [rows for rows in np.array_split(order, bins) if len(rows)]
+    distances = [abs(probability_N[rows].mean() - happened_N[rows].mean()) for rows in parts]
+    return float(np.average(distances, weights=[len(rows) for rows in parts]))
+
+
 def top_k(scores_BV: npt.NDArray[np.float32], *, k: int) -> Ranks:
     """Each row's columns with the k highest scores, best first; all of them if there are fewer.
 

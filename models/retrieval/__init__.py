@@ -5,6 +5,7 @@ from typing import Final
 
 from models.retrieval.als import AlsRetriever
 from models.retrieval.base import FitContext, Retriever, Scores, hide_non_items
+from models.retrieval.bayes import BayesRetriever
 from models.retrieval.behaviour import ConvolutionRetriever, GruRetriever
 from models.retrieval.config import PRESETS, RetrievalPreset
 from models.retrieval.content import ContentRetriever
@@ -27,6 +28,7 @@ RETRIEVERS: Final = MappingProxyType(
         TransitionsRetriever.name: TransitionsRetriever,
         ContentRetriever.name: ContentRetriever,
         FactorisationRetriever.name: FactorisationRetriever,
+        BayesRetriever.name: BayesRetriever,
         VaeRetriever.name: VaeRetriever,
         GanRetriever.name: GanRetriever,
         SequenceRetriever.name: SequenceRetriever,

@@ -116,6 +116,17 @@ class GanConfig:
 
 
 @dataclass(frozen=True)
+class BayesConfig:
+    """``smoothing``: pairs' worth of saying nothing; ``unseen``: purchases' worth of any item."""
+
+    smoothing: float = 20.0
+    unseen: float = 0.5
+    power: float = 0.5
+    seen_weight: float = 0.05
+    kept: int = 500
+
+
+@dataclass(frozen=True)
 class FactorisationConfig:
     """``ridge``: times the number of a row's cells."""
 
@@ -207,6 +218,7 @@ RetrieverConfig = (
     | TransitionsConfig
     | ContentConfig
     | FactorisationConfig
+    | BayesConfig
     | VaeConfig
     | GanConfig
     | SequenceConfig
@@ -226,6 +238,7 @@ class RetrievalPreset:
     transitions: TransitionsConfig = field(default_factory=TransitionsConfig)
     content: ContentConfig = field(default_factory=ContentConfig)
     factorisation: FactorisationConfig = field(default_factory=FactorisationConfig)
+    bayes: BayesConfig = field(default_factory=BayesConfig)
     vae: VaeConfig = field(default_factory=VaeConfig)
     gan: GanConfig = field(default_factory=GanConfig)
     sequence: SequenceConfig = field(default_factory=SequenceConfig)

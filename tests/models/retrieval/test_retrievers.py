@@ -14,7 +14,7 @@ from models.splits import split_by_time
 NAMES = list(RETRIEVERS)
 NEXT_ITEM = ["next_item", "gpt2", "gru", "convolution"]
 ITEM_ITEM = ["neighbours", "ease", "transitions"]
-LEARNED = ["als", "vae", "gan", *ITEM_ITEM, "content", "sequence", *NEXT_ITEM]
+LEARNED = ["als", "bayes", "vae", "gan", *ITEM_ITEM, "content", "sequence", *NEXT_ITEM]
 
 
 def config(name):
