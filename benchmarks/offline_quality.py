@@ -52,6 +52,12 @@ FIRST_SEED: Final = 7
 SEEDED: Final = {"als", "next_item"}
 NEURAL: Final = {"next_item"}
 
+LONG: Final = LoopConfig(
+    epochs=18, learning_rate=3e-3, final_rate_share=0.02, patience=0, validate_every=6
+)
+SHAPE: Final = ("width", "blocks", "dropout", "history_length")
+"""What a setting named ``shape`` says in one."""
+
 GRIDS: Final[Mapping[str, tuple[Any, Mapping[str, tuple[Any, ...]]]]] = {
     "popularity": (PopularityConfig(), {"window_days": (5, 50, 10_000)}),
     "als": (
@@ -76,24 +82,15 @@ GRIDS: Final[Mapping[str, tuple[Any, Mapping[str, tuple[Any, ...]]]]] = {
         },
     ),
     "next_item": (
-        NextItemConfig(
-            width=128,
-            loop=LoopConfig(
-                epochs=20,
-                learning_rate=3e-3,
-                final_rate_share=0.02,
-                patience=8,
-                validate_every=2,
-            ),
-        ),
-        {"dropout": (0.3, 0.5), "history_length": (50, 200)},
+        NextItemConfig(negatives=2_048, loop=LONG),
+        {"shape": ((128, 1, 0.5, 50), (64, 2, 0.3, 200))},
     ),
 }
 """Model → what is the same in all of its settings, and what is tried; ages are interactions."""
 
 SHARES: Final = (0.0, 0.1, 0.2, 0.4, 0.8)
 TEMPERATURES: Final = (1.0, 2.0)
-PARTS: Final = ("ease", "transitions", "popularity")
+COUNTED: Final = ("ease", "transitions", "popularity")
 MIX: Final = "mix of ease, transitions, popularity"
 FLAGSHIP: Final = "flagship: next_item with ease and transitions"
 
@@ -131,7 +128,8 @@ class Shop:
 
 def _choices(grid: Mapping[str, tuple[Any, ...]]) -> Iterator[dict[str, Any]]:
     for values in itertools.product(*grid.values()):
-        yield dict(zip(grid, values, strict=True))
+        chosen = dict(zip(grid, values, strict=True))
+        yield chosen | dict(zip(SHAPE, chosen.pop("shape", ()), strict=False))
 
 
 def _say(
@@ -139,42 +137,6 @@ def _say(
 ) -> None:
     if done is not None and "validation" in message:
         logger.info("  %s: %s", stage, message)
-
-
-def mixes(fitted: Mapping[str, Scorer]) -> dict[str, Fit]:
-    """Ease plus shares of the other two, all fitted before."""
-    return {
-        f"ease + {moved:g} transitions + {popular:g} popularity": _of(
-            Mixed(
-                [
-                    (fitted["ease"], 1.0),
-                    (fitted["transitions"], moved),
-                    (fitted["popularity"], popular),
-                ]
-            )
-        )
-        for moved, popular in itertools.product(SHARES, SHARES)
-    }
-
-
-def flagships(fitted: Mapping[str, Scorer]) -> dict[str, Fit]:
-    """The network's likelihoods plus shares of ease and transitions, all fitted before."""
-    return {
-        f"temperature {heat:g} + {moved:g} transitions + {near:g} ease": _of(
-            Mixed(
-                [
-                    (Likely(fitted["next_item"], heat), 1.0),
-                    (fitted["transitions"], moved),
-                    (fitted["ease"], near),
-                ]
-            )
-        )
-        for heat, moved, near in itertools.product(TEMPERATURES, SHARES, SHARES)
-    }
-
-
-def _of(scorer: Scorer) -> Fit:
-    return lambda *_: scorer
 
 
 def judged(shop: Shop, names: list[str], *, seeds: int) -> list[Result]:
@@ -194,18 +156,33 @@ def judged(shop: Shop, names: list[str], *, seeds: int) -> list[Result]:
         again = [trial.fitted(shop.fits_of(name, seed=seed)[result.settings]) for seed in others]
         keep_result(result, [scorer, *again])
     first = {name: scorers[0] for name, scorers in fitted.items()}
-    if set(PARTS) <= set(fitted):
-        result, scorer = trial.choose(MIX, mixes(first))
-        keep_result(result, [scorer])
-    if {"next_item", *PARTS} <= set(fitted):
-        result, scorer = trial.choose(FLAGSHIP, flagships(first))
-        networks = fitted["next_item"][1:]
-        again = [
-            trial.fitted(flagships(first | {"next_item": network})[result.settings])
-            for network in networks
-        ]
-        keep_result(result, [scorer, *again])
+    if set(COUNTED) <= set(first):
+        shares = [(1.0, *rest) for rest in itertools.product(SHARES, SHARES)]
+        parts = {name: first[name] for name in COUNTED}
+        results.append(trial.choose_mix(MIX, parts, shares)[0])
+        sys.stderr.write(f"{shop.published.name}: {_line(results[-1])}\n")
+    if {"next_item", "ease", "transitions"} <= set(first):
+        results.append(_flagship(trial, first, fitted["next_item"]))
+        sys.stderr.write(f"{shop.published.name}: {_line(results[-1])}\n")
     return sorted(results, key=lambda one: one.test["ndcg_at_10"].mean)
+
+
+def _flagship(trial: Trial, first: Mapping[str, Scorer], networks: list[Scorer]) -> Result:
+    """The network's likelihoods at two temperatures, and shares of what was counted."""
+
+    def parts_of(network: Scorer) -> dict[str, Scorer]:
+        likely = {f"next_item at {heat:g}": Likely(network, heat) for heat in TEMPERATURES}
+        return {**likely, "transitions": first["transitions"], "ease": first["ease"]}
+
+    heats = [tuple(float(heat == other) for other in TEMPERATURES) for heat in TEMPERATURES]
+    shares = [
+        (*heat, *rest) for heat, rest in itertools.product(heats, itertools.product(SHARES, SHARES))
+    ]
+    result, best = trial.choose_mix(FLAGSHIP, parts_of(networks[0]), shares)
+    others = [
+        Mixed(list(zip(parts_of(network).values(), best, strict=True))) for network in networks[1:]
+    ]
+    return trial.again(result, others)
 
 
 def _line(result: Result) -> str:

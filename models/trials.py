@@ -32,6 +32,8 @@ logger = logging.getLogger(__name__)
 Floats = npt.NDArray[np.float64]
 HISTORY_LENGTH: Final = 200
 """Interactions of a user that a model may look at: as many as the published ones do."""
+MIX_USERS: Final = 3_000
+"""Users of validation by whom the shares of a mix are chosen: their scores stay in memory."""
 METRICS: Final = ("recall_at_10", "ndcg_at_10")
 
 
@@ -59,6 +61,21 @@ class Exam:
     task: Task
     batch: UserBatch
     user_count: int
+
+    def sample(self, count: int, *, seed: int = 7) -> "Exam":
+        """The same exam for some of the users; all of them if there are no more."""
+        if count >= len(self.batch):
+            return self
+        rows = np.sort(np.random.default_rng(seed).permutation(len(self.batch))[:count])
+        task = replace(
+            self.task,
+            user_ids=self.task.user_ids[rows],
+            relevant_BV=self.task.relevant_BV[rows],
+            hidden_BV=self.task.hidden_BV[rows],
+            slices={},
+        )
+        asked = round(self.user_count * count / len(self.batch))
+        return Exam(task, self.batch.take(rows), user_count=max(asked, count))
 
     def take(self, scores: ScoresFunction) -> Mapping[str, Floats]:
         """Metric → one number a user of the set; shape [user_count]."""
@@ -138,10 +155,43 @@ class Trial:
         if best is None:
             raise ValueError(f"{model}: no settings to choose from")
         ndcg, settings, seconds, scorer = best
+        result = Result(model, settings, len(fits), ndcg, seconds)
+        return self.tested(result, scorer), scorer
+
+    def choose_mix(
+        self, model: str, parts: Mapping[str, Scorer], shares: Sequence[Sequence[float]]
+    ) -> tuple[Result, Sequence[float]]:
+        """The best sum of models by some of validation's users; then the test once.
+
+        Args:
+            model: Its name in the table.
+            parts: Name → a fitted model.
+            shares: What is tried: a weight for each part.
+        """
+        began = time.perf_counter()
+        exam = self.validation.sample(MIX_USERS)
+        scaled = [_scaled(part.scores(exam.batch)) for part in parts.values()]
+        row_of = {user: row for row, user in enumerate(exam.batch.user_ids)}
+        found = []
+        for each in shares:
+            mixed_BV = sum(
+                np.float32(share) * scores_BV for share, scores_BV in zip(each, scaled, strict=True)
+            )
+            taken = exam.take(lambda some, m=mixed_BV: m[[row_of[user] for user in some.user_ids]])  # type: ignore[misc, index]
+            found.append(float(taken["ndcg_at_10"].mean()))
+        best = shares[int(np.argmax(found))]
+        mix = Mixed(list(zip(parts.values(), best, strict=True)))
+        words = " + ".join(f"{share:g} {name}" for name, share in zip(parts, best, strict=True))
+        result = Result(
+            model, words, len(shares), self.validated(mix.scores), time.perf_counter() - began
+        )
+        return self.tested(result, mix), best
+
+    def tested(self, result: Result, scorer: Scorer) -> Result:
+        """The result with what the first seed's test says."""
         taken = self.test.take(scorer.scores)
         intervals = {name: bootstrap_interval(values, seed=7) for name, values in taken.items()}
-        result = Result(model, settings, len(fits), ndcg, seconds, intervals, (_means(taken),))
-        return result, scorer
+        return replace(result, test=intervals, seeds=(_means(taken),))
 
     def fitted(self, fit: Fit) -> Scorer:
         """Learn from what precedes the validation interaction."""

@@ -106,3 +106,23 @@ def test_other_seeds_stand_beside_the_first(trial):
     assert len(three.seeds) == 3
     assert three.seeds[2] == three.seeds[0] != three.seeds[1]
     assert three.test == result.test
+
+
+def test_the_shares_of_a_mix_are_chosen_on_validation(trial):
+    right, wrong = scores(i4=2.0, i5=2.0), scores(i0=1.0, i1=1.0, i2=1.0)
+    result, best = trial.choose_mix(
+        "mix", {"right": right, "wrong": wrong}, [(0.1, 1.0), (1.0, 0.1), (0.0, 1.0)]
+    )
+    assert best == (1.0, 0.1)
+    assert (result.settings, result.tried) == ("1 right + 0.1 wrong", 3)
+    assert result.validation_ndcg == trial.validated(Mixed([(right, 1.0), (wrong, 0.1)]).scores)
+    assert set(result.test) == {"recall_at_10", "ndcg_at_10"}
+
+
+def test_a_sample_asks_some_of_the_users_the_same(trial):
+    whole, some = trial.test, trial.test.sample(20)
+    assert len(some.batch) == len(some.task.user_ids) == 20
+    right = scores(i3=1.0)
+    share = whole.take(right.scores)["recall_at_10"].mean()
+    assert some.take(right.scores)["recall_at_10"].mean() == pytest.approx(share, abs=0.15)
+    assert whole.sample(10_000) is whole
