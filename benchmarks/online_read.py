@@ -100,10 +100,10 @@ def served(folder: Path, address: str, *, is_ours: bool) -> Iterator[Timed]:
     try:
         client = _connected(port, process)
 
-        def ask(ids: list[str]) -> object:
+        def ask(ids: list[str], path: str = "/get-online-features") -> object:
             body = json.dumps({"features": REFS, "entities": {"user_id": ids}})
             headers = {"content-type": "application/json"}
-            client.request("POST", "/get-online-features", body, headers)
+            client.request("POST", path, body, headers)
             return client.getresponse().read()
 
         yield ask, lambda: _cpu_seconds(process.pid)
@@ -143,10 +143,31 @@ def serve(folder: Path, address: str, *, is_ours: bool, port: int) -> None:
         from features.read_route import answer_from_columns
 
         answer_from_columns(app, store)
+        answer_the_same(app, store)
         settle()
     # The client's connection must outlive the start of the other server.
     quiet_server = {"log_level": "error", "access_log": False, "timeout_keep_alive": 600}
     uvicorn.run(app, host="127.0.0.1", port=port, **quiet_server)
+
+
+def answer_the_same(app: object, store: object) -> None:
+    """A route that reads the same question and answers with bytes that are there already.
+
+    What is left is the server's own: no store behind it could make HTTP any faster.
+    """
+    from fastapi import FastAPI, Response
+    from feast.feature_server import GetOnlineFeaturesRequest
+
+    from features.json_answer import json_of
+
+    ids = [f"user-{n:08d}" for n in range(ROWS)]
+    response = store.get_online_features(REFS, {"user_id": ids})  # type: ignore[attr-defined]
+    answer = json_of(response)
+    assert isinstance(app, FastAPI)
+
+    @app.post("/the-same")
+    async def the_same(request: GetOnlineFeaturesRequest) -> Response:
+        return Response(answer, media_type="application/json")
 
 
 def run(folder: Path, address: str, asked: argparse.Namespace) -> dict[str, dict]:
@@ -171,7 +192,8 @@ def run(folder: Path, address: str, asked: argparse.Namespace) -> dict[str, dict
     ):
         if not _same_answers(ours[0](ids), peer[0](ids)):
             raise SystemExit(f"{address}: answers over HTTP differ")
-        http_paths = {"Feast: HTTP": peer, "ours: HTTP": ours}
+        ask_for_the_same = (lambda ids: ours[0](ids, path="/the-same"), ours[1])
+        http_paths = {"Feast: HTTP": peer, "ours: HTTP": ours, "floor: HTTP": ask_for_the_same}
         found |= measure(http_paths, requests=asked.requests, rounds=asked.rounds)
     return with_ratios(found)
 
@@ -231,6 +253,7 @@ NOTES = [
     "  *Arrow*: what `FeatureReader`, and so the pipeline, does; *HTTP*: `/get-online-features`.",
     "- *CPU* is that of the process that answers, threads and all, for one request: other work on",
     "  the machine changes it little. Under load p99 by the clock is the scheduler's.",
+    "- *floor*: our server reads the same question and answers with bytes made beforehand.",
     "- *Arrow* is compared with Feast's `to_dict`: Feast's fastest way to values.",
     "- The answers are equal but for one thing: a null timestamp is null over HTTP with ours, and",
     "  -9223372036854775808 with Feast's store.",

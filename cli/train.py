@@ -9,6 +9,7 @@ from cli.command import finish, settings
 if TYPE_CHECKING:
     from datetime import date
 
+    from domain.receipts import Stopwatch
     from domain.settings import Settings
     from models.runs import RunInfo
 
@@ -17,6 +18,15 @@ app = typer.Typer(add_completion=False)
 
 @app.command()
 def train(
+    model: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[MODEL]",
+            help="One retriever alone (popularity, ease, sequence, next_item …), into "
+            "models/<model>. Default: everything that a release needs.",
+            show_default=False,
+        ),
+    ] = None,
     until: Annotated[
         str | None,
         typer.Option(
@@ -36,6 +46,7 @@ def train(
 ) -> None:
     """Train retrieval, ranking and their fusion on everything before a day, into runs/<run>.
 
+    With MODEL it trains that retriever alone and judges it on the days that have landed since.
     Features come from Feast's point-in-time join. A run that was killed goes on where it stopped
     and ends with the same weights; a finished run is not trained twice.
     """
@@ -43,6 +54,10 @@ def train(
     from domain.receipts import Receipt, Stopwatch
 
     of, watch = settings(), Stopwatch()
+    if model is not None:
+        day = parse_day(until) if until else _default_until(of)
+        _train_alone(of, model, until=day, preset_name=preset or of.preset, watch=watch)
+        return
     info = _train(
         of,
         until=parse_day(until) if until else _default_until(of),
@@ -108,6 +123,60 @@ def _train(of: "Settings", *, until: "date", preset_name: str, name: str | None)
         ),
         threads=of.train_threads,
         progress=Progress(of.progress_log, command="train"),
+    )
+
+
+def _train_alone(
+    of: "Settings", name: str, *, until: "date", preset_name: str, watch: "Stopwatch"
+) -> None:
+    from datetime import timedelta
+
+    from domain.clock import read_last_date
+    from domain.files import write_json
+    from domain.progress import Progress
+    from domain.receipts import Receipt
+    from models.alone import retriever_class, train_alone
+    from models.catalog import Catalog
+    from models.data import read_mart, read_training_data
+    from models.presets import preset_of
+    from models.text import Encoder
+
+    retriever_class(name)
+    preset = preset_of(preset_name)
+    data = read_training_data(of.marts, until=until)
+    progress = Progress(of.progress_log, command="train")
+    text_VE = Encoder(of.encoder).embed_catalog(
+        Catalog.from_table(data.items), of.cache, progress=progress
+    )
+    judged_until = (read_last_date(of.lake) or until) + timedelta(days=1)
+    trained = train_alone(
+        name,
+        data,
+        later=read_mart(of.marts, "retrieval_examples", before=judged_until),
+        judged_until=judged_until,
+        preset=preset.retrieval,
+        folder=of.root / "models" / name,
+        text_VE=text_VE,
+        threads=of.train_threads,
+        progress=progress,
+    )
+    count = len(data.interactions)
+    about = {"until": until, "judged_until": judged_until, "preset": preset_name}
+    write_json(
+        of.root / "models" / f"{name}.json",
+        {**{key: str(value) for key, value in about.items()}, "tasks": trained.tasks},
+    )
+    finish(
+        Receipt(
+            command="train",
+            key=f"{name}-{until}",
+            rows_in=count,
+            rows_out=count,
+            seconds=watch.seconds,
+            artifacts=(str(trained.folder), str(of.root / "models" / f"{name}.json")),
+            details={**about, "tasks": trained.tasks},
+        ),
+        of=of,
     )
 
 

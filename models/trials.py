@@ -174,11 +174,8 @@ class Trial:
         row_of = {user: row for row, user in enumerate(exam.batch.user_ids)}
         found = []
         for each in shares:
-            mixed_BV = sum(
-                np.float32(share) * scores_BV for share, scores_BV in zip(each, scaled, strict=True)
-            )
-            taken = exam.take(lambda some, m=mixed_BV: m[[row_of[user] for user in some.user_ids]])  # type: ignore[misc, index]
-            found.append(float(taken["ndcg_at_10"].mean()))
+            mixed = _Known(row_of, _summed(each, scaled))
+            found.append(float(exam.take(mixed.scores)["ndcg_at_10"].mean()))
         best = shares[int(np.argmax(found))]
         mix = Mixed(list(zip(parts.values(), best, strict=True)))
         words = " + ".join(f"{share:g} {name}" for name, share in zip(parts, best, strict=True))
@@ -238,6 +235,26 @@ class Mixed:
         for scorer, weight in self.parts:
             total_BV += np.float32(weight) * _scaled(scorer.scores(batch))
         return total_BV
+
+
+@dataclass(frozen=True)
+class _Known:
+    """Scores that are there already, by user."""
+
+    row_of: Mapping[str, int]
+    scores_BV: Scores
+
+    def scores(self, batch: UserBatch) -> Scores:
+        """The batch's users' rows; shape [B, V]."""
+        return self.scores_BV[[self.row_of[user] for user in batch.user_ids]]
+
+
+def _summed(shares: Sequence[float], scaled: Sequence[Scores]) -> Scores:
+    total_BV = np.zeros_like(scaled[0])
+    for share, scores_BV in zip(shares, scaled, strict=True):
+        if share:
+            total_BV += np.float32(share) * scores_BV
+    return total_BV
 
 
 def _scaled(scores_BV: Scores) -> Scores:

@@ -87,7 +87,8 @@ class ConvolutionNetwork(NextItemNetwork):
     @property
     def reach(self) -> int:
         """How many items a state knows of, its own included."""
-        return 1 + (self.config.kernel - 1) * (2**self.config.blocks - 1)
+        steps = sum(1 << number for number in range(self.config.blocks))
+        return 1 + (self.config.kernel - 1) * steps
 
     def forward(self, tokens_BTD: Tensor) -> Tensor:
         """The state after each item: [B, T, D]; see ``NextItemNetwork``."""

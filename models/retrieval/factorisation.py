@@ -133,6 +133,6 @@ class FactorisationRetriever:
 
 
 def _amounts(batch: UserBatch) -> sparse.csr_matrix:
-    amounts_BV = batch.bought_BV.tocsr().astype(np.float64)
+    amounts_BV: sparse.csr_matrix = batch.bought_BV.tocsr().astype(np.float64)
     amounts_BV.data = np.log1p(amounts_BV.data)
     return amounts_BV

@@ -22,7 +22,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -102,7 +102,9 @@ class ItemVae(nn.Module):
         drawn_NZ = mean_NZ + torch.randn_like(mean_NZ) * torch.exp(0.5 * log_variance_NZ)
         made_ND = self.decoder(torch.cat([batch.text_NE, drawn_NZ], dim=1))
         error_N = (made_ND - batch.place_ND).square().sum(dim=1)
-        return (0.5 * error_N + self.config.kl_weight * kl(mean_NZ, log_variance_NZ)).mean()
+        divergence_N = kl(mean_NZ, log_variance_NZ)
+        loss: Tensor = (0.5 * error_N + self.config.kl_weight * divergence_N).mean()
+        return loss
 
     def encoded(self, batch: ItemBatch) -> tuple[Tensor, Tensor]:
         """Mean and log of the variance of each item's latent: [N, Z] each."""
@@ -150,7 +152,9 @@ class ItemGan(nn.Module):
         """Both players' losses in one sum, each with a gradient for its own player alone."""
         made_ND = self.made(batch.text_NE)
         error = 0.5 * (made_ND - batch.place_ND).square().sum(dim=1).mean()
-        return error + self.config.adversary_weight * sum(self.players(batch, made_ND))
+        telling, believed = self.players(batch, made_ND)
+        total: Tensor = error + self.config.adversary_weight * (telling + believed)
+        return total
 
     def players(self, batch: ItemBatch, made_ND: Tensor) -> tuple[Tensor, Tensor]:
         """The discriminator's loss and the generator's (the one that does not saturate)."""
@@ -193,7 +197,7 @@ class _Generated(AlsRetriever):
         catalog: Catalog,
         *,
         until: date,
-        config: object,
+        config: Any,
         context: FitContext | None = None,
     ) -> Self:
         """Fit ALS, then the network on its factors, then place the items that nobody took.

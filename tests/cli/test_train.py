@@ -37,10 +37,20 @@ def test_before_anything_landed_the_default_is_refused():
         (("train", "--until", "yesterday"), "'yesterday' is not a day"),
         (("train", "--until", "2011-11-01", "--preset", "huge"), "no preset 'huge'"),
         (("train", "--until", "2011-11-01"), "run vitrine build first"),
+        (("train", "gru4rec", "--until", "2011-11-01"), "there is no model 'gru4rec'"),
+        (("train", "gru", "--until", "2011-11-01"), "run vitrine build first"),
         (("evaluate",), "run vitrine train first"),
         (("evaluate", "--run", "nobody"), "nobody is no finished run"),
     ],
-    ids=["no day", "no preset", "no marts", "no run", "no such run"],
+    ids=[
+        "no day",
+        "no preset",
+        "no marts",
+        "no model",
+        "no marts for a model",
+        "no run",
+        "no such run",
+    ],
 )
 def test_bad_input_is_one_sentence_and_exit_code_2(monkeypatch, capsys, words, said):
     code, error = refusal(monkeypatch, capsys, *words)
