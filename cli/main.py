@@ -24,6 +24,7 @@ COMMANDS: Final = {
     "materialize": "cli.materialize",
     "train": "cli.train",
     "evaluate": "cli.evaluate",
+    "leaderboard": "cli.leaderboard",
     "release": "cli.release",
     "rollback": "cli.rollback",
     "recommend": "cli.recommend",

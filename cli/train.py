@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from domain.receipts import Stopwatch
     from domain.settings import Settings
+    from models.alone import Alone
     from models.runs import RunInfo
 
 app = typer.Typer(add_completion=False)
@@ -129,12 +130,35 @@ def _train(of: "Settings", *, until: "date", preset_name: str, name: str | None)
 def _train_alone(
     of: "Settings", name: str, *, until: "date", preset_name: str, watch: "Stopwatch"
 ) -> None:
+    from domain.files import write_json
+    from domain.receipts import Receipt
+
+    trained, count, judged_until = _fit_alone(of, name, until=until, preset_name=preset_name)
+    about = {"until": until, "judged_until": judged_until, "preset": preset_name}
+    told = of.root / "models" / f"{name}.json"
+    write_json(told, {**{key: str(value) for key, value in about.items()}, "tasks": trained.tasks})
+    finish(
+        Receipt(
+            command="train",
+            key=f"{name}-{until}",
+            rows_in=count,
+            rows_out=count,
+            seconds=watch.seconds,
+            artifacts=(str(trained.folder), str(told)),
+            details={**about, "tasks": trained.tasks},
+        ),
+        of=of,
+    )
+
+
+def _fit_alone(
+    of: "Settings", name: str, *, until: "date", preset_name: str
+) -> "tuple[Alone, int, date]":
+    """The judged model, how many interactions it learned from, and until when it was judged."""
     from datetime import timedelta
 
     from domain.clock import read_last_date
-    from domain.files import write_json
     from domain.progress import Progress
-    from domain.receipts import Receipt
     from models.alone import retriever_class, train_alone
     from models.catalog import Catalog
     from models.data import read_mart, read_training_data
@@ -145,9 +169,7 @@ def _train_alone(
     preset = preset_of(preset_name)
     data = read_training_data(of.marts, until=until)
     progress = Progress(of.progress_log, command="train")
-    text_VE = Encoder(of.encoder).embed_catalog(
-        Catalog.from_table(data.items), of.cache, progress=progress
-    )
+    catalog = Catalog.from_table(data.items)
     judged_until = (read_last_date(of.lake) or until) + timedelta(days=1)
     trained = train_alone(
         name,
@@ -156,28 +178,11 @@ def _train_alone(
         judged_until=judged_until,
         preset=preset.retrieval,
         folder=of.root / "models" / name,
-        text_VE=text_VE,
+        text_VE=Encoder(of.encoder).embed_catalog(catalog, of.cache, progress=progress),
         threads=of.train_threads,
         progress=progress,
     )
-    count = len(data.interactions)
-    about = {"until": until, "judged_until": judged_until, "preset": preset_name}
-    write_json(
-        of.root / "models" / f"{name}.json",
-        {**{key: str(value) for key, value in about.items()}, "tasks": trained.tasks},
-    )
-    finish(
-        Receipt(
-            command="train",
-            key=f"{name}-{until}",
-            rows_in=count,
-            rows_out=count,
-            seconds=watch.seconds,
-            artifacts=(str(trained.folder), str(of.root / "models" / f"{name}.json")),
-            details={**about, "tasks": trained.tasks},
-        ),
-        of=of,
-    )
+    return trained, len(data.interactions), judged_until
 
 
 def _git_commit() -> str:

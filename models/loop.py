@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Generic, Protocol, Self, TypeVar
+from typing import Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -24,6 +24,7 @@ from models import checkpoints
 from models.device import Device, choose_device
 from models.loop_config import History, LoopConfig
 from models.ranks import Ranks, joined_ranks
+from models.steps import B, Batch, Steps
 
 __all__ = ["Batch", "Batches", "DivergedError", "History", "LoopConfig", "ProgressCall", "fit"]
 
@@ -37,17 +38,6 @@ class DivergedError(VitrineError):
     """The loss stopped being a number before one epoch was done."""
 
 
-class Batch(Protocol):
-    """Some training rows on the device. ``len``: the rows that the mean loss is a mean of."""
-
-    def __len__(self) -> int:
-        """Rows."""
-
-    def share(self, number: int, of: int) -> Self:
-        """The share ``number`` of ``of`` about equal ones (``ranks.share``)."""
-
-
-B = TypeVar("B", bound=Batch)
 B_co = TypeVar("B_co", bound=Batch, covariant=True)
 
 
@@ -120,7 +110,7 @@ def fit(
         if not ranks.is_first:
             checkpoint, progress = None, silent
         reporter = _Reporter(progress, stage, config, len(batches))
-        steps = _Steps(
+        steps = Steps(
             model,
             optimizer,
             device.compiled(loss_fn),
@@ -179,78 +169,8 @@ def _validated(
         return ranks.of_first(float(validate(model)))
 
 
-class _Steps(Generic[B]):
-    """One step after the other, in as many parts as the memory asks for."""
-
-    def __init__(
-        self,
-        model: nn.Module,
-        optimizer: torch.optim.Optimizer,
-        loss_fn: Callable[[nn.Module, B], Tensor],
-        *,
-        config: LoopConfig,
-        device: Device,
-        ranks: Ranks,
-        stage: str,
-    ) -> None:
-        self.model, self.config = model, config
-        self._optimizer, self._loss_fn = optimizer, loss_fn
-        self._device, self._ranks, self._stage = device, ranks, stage
-        self._parts = 1
-
-    def step(self, batch: B, *, number: int, total: int) -> Tensor:
-        """One step; returns the batch's mean loss, which may be no number (nothing is done then).
-
-        Args:
-            batch: The whole batch, of all processes.
-            number: How many steps went before.
-            total: How many there are at most.
-        """
-        mine = batch.share(self._ranks.rank, self._ranks.size)
-        loss = self._ranks.total(self._gradients(mine, rows=len(batch)))
-        self._ranks.total_gradients(self.model)
-        nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip_norm)
-        _set_learning_rate(self._optimizer, self.config, number, total=total)
-        self._optimizer.step()
-        return loss
-
-    def _gradients(self, batch: B, *, rows: int) -> Tensor:
-        """Put the gradients of ``batch``'s part in the mean over ``rows`` in place; its loss."""
-        while True:
-            try:
-                return self._in_parts(batch, rows=rows)
-            except torch.OutOfMemoryError:
-                if self._parts * 2 > len(batch):
-                    raise
-                self._parts *= 2
-                logger.warning(
-                    "%s: out of memory; each batch of about %d rows is taken in %d parts from now",
-                    self._stage,
-                    len(batch),
-                    self._parts,
-                )
-            # Outside of the except block, whose traceback still holds the tensors.
-            self._optimizer.zero_grad(set_to_none=True)
-            if self._device.device.type == "cuda":
-                torch.cuda.empty_cache()
-
-    def _in_parts(self, batch: B, *, rows: int) -> Tensor:
-        self._optimizer.zero_grad(set_to_none=True)
-        total = torch.zeros((), device=self._device.device)
-        for number in range(self._parts):
-            part = batch.share(number, self._parts) if self._parts > 1 else batch
-            if len(part) == 0:
-                continue
-            with self._device.autocast():
-                loss = self._loss_fn(self.model, part)
-            loss = loss * (len(part) / rows) if len(part) != rows else loss
-            loss.backward()  # type: ignore[no-untyped-call]
-            total += loss.detach()
-        return total
-
-
 def _run_epoch(
-    steps: _Steps[B], batches: Batches[B], state: _State, *, tell: "_Reporter"
+    steps: Steps[B], batches: Batches[B], state: _State, *, tell: "_Reporter"
 ) -> tuple[float, int]:
     """One pass; returns the mean loss (NaN soon after one batch's is not finite) and the rows."""
     epoch, config = len(state.history.train_loss), steps.config
@@ -272,15 +192,6 @@ def _run_epoch(
                 return math.nan, rows
             tell.batches_done(epoch, number, loss=values[-1], rows=rows)
     return total / max(rows, 1), rows
-
-
-def _set_learning_rate(
-    optimizer: torch.optim.Optimizer, config: LoopConfig, step: int, *, total: int
-) -> None:
-    warm = min(1.0, (step + 1) / max(config.warmup_steps, 1))
-    fall = 1.0 - (1.0 - config.final_rate_share) * min(1.0, step / max(total, 1))
-    for group in optimizer.param_groups:
-        group["lr"] = config.learning_rate * warm * fall
 
 
 def _note_epoch(

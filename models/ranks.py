@@ -5,7 +5,6 @@ gradients is sent. What a share's mean loss counts for is its rows over the batc
 the shares is the loss of one process, and so is the curve.
 """
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -61,16 +60,18 @@ def joined_ranks() -> Iterator[Ranks]:
 
     NCCL where the processes have GPUs, gloo on CPUs.
     """
-    size = int(os.environ.get("WORLD_SIZE", "1"))
-    if size == 1 or dist.is_initialized():
-        yield Ranks(dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else Ranks()
+    if dist.is_initialized():
+        yield Ranks(dist.get_rank(), dist.get_world_size())
+        return
+    if not dist.is_torchelastic_launched():
+        yield Ranks()
         return
     has_gpu = torch.cuda.is_available()
     if has_gpu:
-        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
+        torch.cuda.set_device(dist.get_node_local_rank(fallback_rank=0))
     dist.init_process_group("nccl" if has_gpu else "gloo")
     try:
-        yield Ranks(dist.get_rank(), size)
+        yield Ranks(dist.get_rank(), dist.get_world_size())
     finally:
         dist.destroy_process_group()
 

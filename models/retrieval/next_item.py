@@ -9,7 +9,7 @@ and pre-norm blocks of eSASRec (https://arxiv.org/abs/2508.06450). What differs:
 - Negatives are shared by a batch of histories of like length (``positions``).
 
 ``SequenceRetriever`` is the one for a shop, whose orders hold many items at one moment and whose
-customers come back for the same ones. This one knows an order of single interactions and no more.
+buyers come back for the same ones. This one knows an order of single interactions and no more.
 """
 
 # B users, T history length, D width, P positions, V catalog
