@@ -20,6 +20,7 @@ from warehouse.publish import publish
 from warehouse.reconcile import reconcile
 from warehouse.run import Tell
 from warehouse.same_rows import require_same_rows, require_whole_lake
+from warehouse.snapshots import days_to_judge_again
 from warehouse.standing import require_built
 
 
@@ -34,8 +35,15 @@ def plan(settings: Settings, days: Iterable[date]) -> Receipt:
 
 
 def build_days(settings: Settings, days: Iterable[date], *, tell: Tell = nobody) -> Receipt:
-    """Rebuild these days and the dirty ones; ``tell`` gets each node's result as it ends."""
+    """Rebuild these days and the dirty ones; ``tell`` gets each node's result as it ends.
+
+    Without a day to rebuild, in a warehouse that was built, there is nothing to do: whoever runs
+    again what was killed after its last step must not be refused.
+    """
+    days = tuple(days)
     with _lock(settings):
+        if not days and _is_up_to_date(settings):
+            return Receipt("build", "nothing-dirty", details={"days": 0})
         return _build(settings, _planned(settings, days, is_full=False), tell)
 
 
@@ -68,6 +76,16 @@ def _lock(settings: Settings) -> Iterator[None]:
         # What dbt's DuckDB had sorted on the disk when it was killed.
         shutil.rmtree(f"{settings.warehouse_file}.tmp", ignore_errors=True)
         yield
+
+
+def _is_up_to_date(settings: Settings) -> bool:
+    built = published_days(settings)
+    return (
+        bool(built)
+        and not must_build_whole(settings)
+        and not dirty.days(settings.lake)
+        and not days_to_judge_again(settings, days=set(), built=built)
+    )
 
 
 def _planned(settings: Settings, days: Iterable[date], *, is_full: bool) -> Plan:

@@ -51,6 +51,9 @@ def test_a_build_accounts_for_every_landed_row_and_forgets_the_dirty_days(
     # u4 is in no snapshot, but has events.
     users = pq.ParquetFile(settings.marts / "users/event_date=2026-01-01/part.parquet").read()
     assert users["user_id"].to_pylist() == ["u0", "u1", "u2", "u3", "u4"]
+    # Again, without a day: as after a kill that came when all was done.
+    again = build_days(settings, ())
+    assert (again.key, again.rows_in, again.details["days"]) == ("nothing-dirty", 0, 0)
 
 
 def test_day_by_day_with_late_rows_gives_the_bytes_of_a_full_rebuild(
