@@ -39,6 +39,7 @@ from models.retrieval.config import (
     NextItemConfig,
     PopularityConfig,
     TransitionsConfig,
+    seeded,
 )
 from models.sets import PublishedSet, read_set
 from models.text import Encoder
@@ -105,10 +106,7 @@ class Shop:
     def fits_of(self, name: str, *, seed: int = FIRST_SEED) -> dict[str, Fit]:
         """Settings in words → how to fit with them."""
         base, grid = GRIDS[name]
-        if hasattr(base, "seed"):
-            base = replace(base, seed=seed)
-        if hasattr(base, "loop"):
-            base = replace(base, loop=replace(base.loop, seed=seed))
+        base = seeded(base, seed)
         return {
             ", ".join(f"{key} {value:g}" for key, value in chosen.items()): partial(
                 self._fit, name, replace(base, **chosen)

@@ -79,9 +79,13 @@ def train_alone(
         )
         model.save(folder)
         checkpoint.unlink(missing_ok=True)
-    peer = RETRIEVERS[PEER].fit(
-        data.interactions, catalog, until=data.until, config=preset.of(PEER)
-    )  # type: ignore[call-arg]
+    peer: Retriever = retriever_class(PEER).fit(
+        data.interactions,
+        catalog,
+        until=data.until,
+        config=preset.of(PEER),
+        context=FitContext(text_VE=text_VE),
+    )
     tasks = _judged(model, peer, later, catalog, since=data.until, until=judged_until)
     return Alone(name, folder, tasks)
 

@@ -24,6 +24,7 @@ from domain.files import write_json
 from models.alone import retriever_class
 from models.presets import preset_of
 from models.retrieval.base import FitContext
+from models.retrieval.config import seeded
 from models.sets import PublishedSet, read_set
 from models.text import Encoder
 from models.trials import Trial
@@ -86,11 +87,8 @@ def run(folder: Path, *, model: str, preset: str, seed: int, cache: Path | None)
     Raises:
         BadInputError: If there is no such model, preset or set.
     """
-    kind, settings = retriever_class(model), preset_of(preset).retrieval.of(model)
-    if hasattr(settings, "seed"):
-        settings = replace(settings, seed=seed)
-    if hasattr(settings, "loop"):
-        settings = replace(settings, loop=replace(settings.loop, seed=seed))
+    kind = retriever_class(model)
+    settings = seeded(preset_of(preset).retrieval.of(model), seed)
     published = read_set(folder)
     trial = Trial(published)
     text_VE = Encoder().embed_catalog(published.catalog, cache)

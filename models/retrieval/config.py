@@ -1,8 +1,8 @@
 """How each retriever is trained: one frozen dataclass each, and the named presets."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 from models.loop import LoopConfig
 
@@ -224,6 +224,22 @@ RetrieverConfig = (
     | SequenceConfig
     | NextItemConfig
 )
+
+
+def seeded(config: Any, seed: int) -> Any:
+    """The same configuration with everything drawn from another seed; nothing changes without one.
+
+    Example:
+        >>> seeded(AlsConfig(), 3).seed
+        3
+    """
+    changes: dict[str, Any] = {}
+    if hasattr(config, "seed"):
+        changes["seed"] = seed
+    for name in ("loop", "als"):
+        if hasattr(config, name):
+            changes[name] = replace(getattr(config, name), seed=seed)
+    return replace(config, **changes)
 
 
 @dataclass(frozen=True)
