@@ -10,7 +10,7 @@ GROUPS := orchestrate transform quality features train serve dev
 # As many processes as there are cores; tests/conftest.py says what stays together.
 PYTEST := $(BIN)/pytest -n logical --dist loadscope
 
-.PHONY: help setup run fmt lint test test-fast bench docs lock clean
+.PHONY: help setup run fmt lint test test-fast bench quality docs lock clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-10s %s\n", $$1, $$2}'
@@ -45,7 +45,10 @@ test-fast: setup  ## Every test that takes no more than a few seconds
 	$(PYTEST) -m "not slow and not gpu and not exhaustive" $(ARGS)
 
 bench: setup  ## Measure what benchmarks/ measures
-	@for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
+	@for script in $(filter-out %/offline_quality.py,$(wildcard benchmarks/*.py)); do $(BIN)/python $$script || exit 1; done
+
+quality: setup  ## Judge every model on published sets, for hours: ARGS="--data FOLDER --seeds 5"
+	$(BIN)/python -m benchmarks.offline_quality $(ARGS)
 
 docs: setup  ## Write the pages that are made from code
 	$(BIN)/python -m docs.settings_page

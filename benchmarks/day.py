@@ -31,8 +31,8 @@ import duckdb
 import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
-from machine import keep, machine, summary
 
+from benchmarks.machine import keep, machine, summary
 from simulator.config import PRESETS
 from simulator.shop import simulate
 

@@ -28,7 +28,8 @@ import pyarrow.parquet as pq
 from feast import Entity, FeatureStore, FeatureView, Field, FileSource, RepoConfig, ValueType
 from feast.data_format import ParquetFormat
 from feast.types import Float64, Int64
-from machine import keep, machine, summary
+
+from benchmarks.machine import keep, machine, summary
 
 OURS = "ours"
 STORES = {

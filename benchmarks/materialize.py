@@ -23,7 +23,7 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
-from machine import keep, machine, summary
+from benchmarks.machine import keep, machine, summary
 
 SAMPLE = 1_000
 QUARTER = 4
@@ -32,8 +32,7 @@ LARGER = 2
 
 def one(folder: Path, address: str, *, is_ours: bool, is_over: bool, rows: int) -> dict[str, float]:
     """Materialize once in this process, into an emptied store or over what it holds."""
-    import wide
-
+    from benchmarks import wide
     from features.quiet import quiet
 
     path = folder / f"rows-{rows}.parquet"
@@ -61,8 +60,8 @@ def compare(folder: Path, address: str, *, rows: int, peer_rows: int) -> dict[st
         SystemExit: If one row differs.
     """
     import pyarrow as pa
-    import wide
 
+    from benchmarks import wide
     from features.reading import read_view
 
     ours = wide.open_store(folder, address, is_ours=True)
@@ -222,7 +221,7 @@ def main() -> None:
         found = one(Path(folder), address, **flags, rows=int(rows))
         print(json.dumps(found))
         return
-    import wide
+    from benchmarks import wide
 
     with tempfile.TemporaryDirectory(prefix="vitrine-bench-") as aside:
         folder = Path(aside)

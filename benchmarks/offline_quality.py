@@ -26,19 +26,27 @@ from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
-from machine import keep, machine
 
+from benchmarks.machine import keep, machine
 from domain.settings import Settings
 from models.loop_config import LoopConfig
 from models.retrieval import RETRIEVERS, FitContext
 from models.retrieval.base import Embeddings, Validate
 from models.retrieval.config import (
     AlsConfig,
+    BayesConfig,
+    ContentConfig,
+    ConvolutionConfig,
     EaseConfig,
+    FactorisationConfig,
+    GanConfig,
+    Gpt2Config,
+    GruConfig,
     NeighboursConfig,
     NextItemConfig,
     PopularityConfig,
     TransitionsConfig,
+    VaeConfig,
     seeded,
 )
 from models.sets import PublishedSet, read_set
@@ -50,8 +58,9 @@ logger = logging.getLogger(__name__)
 BESIDE: Final = Path(__file__).parents[2] / "shared" / "data"
 SETS: Final = ("amazon_2014_beauty", "movielens_1m")
 FIRST_SEED: Final = 7
-SEEDED: Final = {"als", "next_item"}
-NEURAL: Final = {"next_item"}
+TOLD: Final = {"content", "vae", "gan", "gru", "convolution", "gpt2", "next_item"}
+"""Retrievers that are given the texts, and how good they are as they learn."""
+SEEDED: Final = TOLD - {"content"} | {"als", "factorisation"}
 
 LONG: Final = LoopConfig(
     epochs=18, learning_rate=3e-3, final_rate_share=0.02, patience=0, validate_every=6
@@ -59,21 +68,36 @@ LONG: Final = LoopConfig(
 SHAPE: Final = ("width", "blocks", "dropout", "history_length")
 """What a setting named ``shape`` says in one."""
 
-GRIDS: Final[Mapping[str, tuple[Any, Mapping[str, tuple[Any, ...]]]]] = {
-    "popularity": (PopularityConfig(), {"window_days": (5, 50, 10_000)}),
+NEXT_ITEM: Final = {"shape": ((128, 1, 0.5, 50), (64, 2, 0.3, 200))}
+COLD: Final = AlsConfig(power=1.0, seen_weight=0.0, regularization=20.0)
+"""What the VAE and the GAN place new items in."""
+
+GRIDS: Final[Mapping[str, tuple[str, Any, Mapping[str, tuple[Any, ...]]]]] = {
+    "popularity": ("popularity", PopularityConfig(), {"window_days": (5, 50, 10_000)}),
+    "content": ("content", ContentConfig(seen_weight=0.0), {"power": (0.5, 1.0, 4.0, 16.0)}),
+    "factorisation": ("factorisation", FactorisationConfig(), {"ridge": (0.02, 0.1, 0.5)}),
+    "bayes": (
+        "bayes",
+        BayesConfig(seen_weight=0.0),
+        {"smoothing": (20.0, 100.0), "power": (1.0, 4.0, 16.0)},
+    ),
     "als": (
+        "als",
         AlsConfig(power=1.0, seen_weight=0.0),
         {"factors": (64, 256), "regularization": (1.0, 20.0), "alpha": (1.0, 10.0)},
     ),
     "neighbours": (
+        "neighbours",
         NeighboursConfig(seen_weight=0.0),
         {"shrinkage": (0.0, 10.0, 50.0), "power": (1.0, 4.0, 16.0)},
     ),
     "ease": (
+        "ease",
         EaseConfig(seen_weight=0.0),
         {"regularization": (30.0, 100.0, 300.0), "power": (1.0, 4.0, 16.0)},
     ),
     "transitions": (
+        "transitions",
         TransitionsConfig(),
         {
             "distance": (1, 3, 10),
@@ -82,12 +106,26 @@ GRIDS: Final[Mapping[str, tuple[Any, Mapping[str, tuple[Any, ...]]]]] = {
             "history_decay": (0.4, 0.8, 0.95),
         },
     ),
-    "next_item": (
-        NextItemConfig(negatives=2_048, loop=LONG),
-        {"shape": ((128, 1, 0.5, 50), (64, 2, 0.3, 200))},
+    "vae": ("vae", VaeConfig(als=COLD), {"kl_weight": (0.1, 1.0)}),
+    "vae without a latent": ("vae", VaeConfig(als=COLD, latent=0), {}),
+    "gan": ("gan", GanConfig(als=COLD), {"adversary_weight": (0.1, 1.0)}),
+    "gan without an adversary": ("gan", GanConfig(als=COLD, adversary_weight=0.0), {}),
+    "gru": ("gru", GruConfig(negatives=2_048, loop=LONG), NEXT_ITEM),
+    "gru without recurrence": (
+        "gru",
+        GruConfig(negatives=2_048, loop=LONG, is_recurrent=False),
+        NEXT_ITEM,
     ),
+    "convolution": ("convolution", ConvolutionConfig(negatives=2_048, loop=LONG), NEXT_ITEM),
+    "convolution of one item": (
+        "convolution",
+        ConvolutionConfig(negatives=2_048, loop=LONG, kernel=1),
+        NEXT_ITEM,
+    ),
+    "gpt2": ("gpt2", Gpt2Config(negatives=2_048, loop=LONG), NEXT_ITEM),
+    "next_item": ("next_item", NextItemConfig(negatives=2_048, loop=LONG), NEXT_ITEM),
 }
-"""Model → what is the same in all of its settings, and what is tried; ages are interactions."""
+"""Row → its retriever, what is the same in all its settings, what is tried; ages: interactions."""
 
 SHARES: Final = (0.0, 0.1, 0.2, 0.4, 0.8)
 TEMPERATURES: Final = (1.0, 2.0)
@@ -105,11 +143,10 @@ class Shop:
 
     def fits_of(self, name: str, *, seed: int = FIRST_SEED) -> dict[str, Fit]:
         """Settings in words → how to fit with them."""
-        base, grid = GRIDS[name]
-        base = seeded(base, seed)
+        retriever, base, grid = GRIDS[name]
         return {
             ", ".join(f"{key} {value:g}" for key, value in chosen.items()): partial(
-                self._fit, name, replace(base, **chosen)
+                self._fit, retriever, seeded(replace(base, **chosen), seed)
             )
             for chosen in _choices(grid)
         }
@@ -119,7 +156,7 @@ class Shop:
     ) -> Scorer:
         fit: Callable[..., Scorer] = RETRIEVERS[name].fit  # type: ignore[attr-defined]
         given: dict[str, Any] = {}
-        if name in NEURAL:
+        if name in TOLD:
             given["context"] = FitContext(self.text_VE, validate, progress=_say)
         return fit(examples, self.published.catalog, until=until, config=config, **given)
 
@@ -150,7 +187,7 @@ def judged(shop: Shop, names: list[str], *, seeds: int) -> list[Result]:
 
     for name in names:
         result, scorer = trial.choose(name, shop.fits_of(name))
-        others = range(FIRST_SEED + 1, FIRST_SEED + (seeds if name in SEEDED else 1))
+        others = range(FIRST_SEED + 1, FIRST_SEED + (seeds if GRIDS[name][0] in SEEDED else 1))
         again = [trial.fitted(shop.fits_of(name, seed=seed)[result.settings]) for seed in others]
         keep_result(result, [scorer, *again])
     first = {name: scorers[0] for name, scorers in fitted.items()}
@@ -219,8 +256,8 @@ def main() -> None:
     lines += ["first seed; over the seeds mean (least-most) of recall@10 / NDCG@10.", ""]
     for folder in folders:
         published = read_set(folder)
-        is_neural = bool(NEURAL & set(names))
-        text_VE = embedded(published) if is_neural else np.zeros((0, 0), np.float32)
+        reads_texts = bool(TOLD & {GRIDS[name][0] for name in names})
+        text_VE = embedded(published) if reads_texts else np.zeros((0, 0), np.float32)
         results = judged(Shop(published, text_VE), names, seeds=asked.seeds)
         found[published.name] = [asdict(one) for one in results]
         lines += [f"## {published.name}", ""]

@@ -25,11 +25,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-import wide
 from feast import FeatureStore
-from machine import keep, machine, summary
-from materialize import addresses
 
+from benchmarks import wide
+from benchmarks.machine import keep, machine, summary
+from benchmarks.materialize import addresses
 from features.quiet import quiet
 from features.reading import read_view
 

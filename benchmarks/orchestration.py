@@ -31,8 +31,8 @@ from statistics import median
 from typing import Final
 
 import psutil
-from machine import keep, machine, summary
 
+from benchmarks.machine import keep, machine, summary
 from domain.settings import Settings
 from release.server import free_port
 from stack.airflow_api import UNFINISHED, AirflowApi

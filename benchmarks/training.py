@@ -5,8 +5,9 @@
 One set (``models.sets``), width 64, two blocks, histories of 50, the same epochs for all: with 256
 negatives, and with the whole catalog. PYTHON is the interpreter of an environment that has the peer
 (they do not fit into ours), FOLDER a clone of pmixer/SASRec.pytorch; who is not named is not
-measured. All take turns in one run, each in a process of its own with all cores, and are asked
-about the same interaction of every user, which none has seen, among all items not had.
+measured, and without any peer nothing is written down. All take turns in one run, each in a process
+of its own with all cores, and are asked about the same interaction of every user, which none has
+seen, among all items not had.
 
 Also measured: seconds from the raw files to a model whose test NDCG@10 is what the last line says.
 """
@@ -23,7 +24,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-from machine import keep, machine, summary
+
+from benchmarks.machine import keep, machine, summary
 
 if TYPE_CHECKING:
     from models.retrieval.next_item import NextItemNetwork
@@ -257,7 +259,10 @@ def main() -> None:
         result = {"machine": machine("torch", "numpy"), "data": asked.data.name, "rate": asked.rate}
         result |= measure(asked, Path(name))
     result["quality"] = to_quality(asked.data)
-    keep("training", result, table(result))
+    if asked.rectools or asked.recbole or asked.pmixer:
+        keep("training", result, table(result))
+    else:
+        print("\n".join(table(result)))
 
 
 if __name__ == "__main__":
