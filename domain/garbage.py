@@ -1,5 +1,6 @@
 """What a server's collector of garbage need not look at."""
 
+import atexit
 import gc
 
 
@@ -11,3 +12,5 @@ def settle() -> None:
     """
     gc.collect()
     gc.freeze()
+    # At the end it must be freed like anything else, or libraries complain of leaks.
+    atexit.register(gc.unfreeze)
