@@ -8,12 +8,15 @@ once. The protocol is that of ``models.trials``: leave-one-out, full ranking, ti
 model, every user counts. Leave-one-out shows a model what others did later; a shop's release is
 judged by time instead (``vitrine evaluate``).
 
+Rows of models that --model does not name stay as an earlier run left them.
+
 Without --data it looks for the sets beside the project and measures nothing where there are none.
 Writes ``benchmarks/results/offline_quality.json`` and ``.md``.
 """
 
 import argparse
 import itertools
+import json
 import logging
 import statistics
 import sys
@@ -27,8 +30,9 @@ from typing import Any, Final
 import numpy as np
 import pyarrow as pa
 
-from benchmarks.machine import keep, machine
+from benchmarks.machine import RESULTS, keep, machine
 from domain.settings import Settings
+from models.bootstrap import Interval
 from models.loop_config import LoopConfig
 from models.retrieval import RETRIEVERS, FitContext
 from models.retrieval.base import Embeddings, Validate
@@ -251,22 +255,47 @@ def main() -> None:
         print("offline_quality: no set; name one with --data FOLDER; not measured")
         return
     names = asked.model or list(GRIDS)
-    found, lines = {}, ["# Offline quality on published sets", ""]
-    lines += ["Leave-one-out, full ranking, every user counts; 95 % intervals over users of the"]
-    lines += ["first seed; over the seeds mean (least-most) of recall@10 / NDCG@10.", ""]
+    rows = kept_rows()
     for folder in folders:
         published = read_set(folder)
         reads_texts = bool(TOLD & {GRIDS[name][0] for name in names})
         text_VE = embedded(published) if reads_texts else np.zeros((0, 0), np.float32)
         results = judged(Shop(published, text_VE), names, seeds=asked.seeds)
-        found[published.name] = [asdict(one) for one in results]
-        lines += [f"## {published.name}", ""]
-        lines += [
-            "| model | recall@10 | NDCG@10 | seeds | validation | fit, s | settings | tried |"
-        ]
-        lines += ["|---|---|---|---|---|---|---|---|", *map(_line, results), ""]
-        result = {"machine": machine("numpy", "scipy", "implicit", "torch"), "sets": found}
-        keep("offline_quality", result, lines)
+        new = {result.model for result in results}
+        others = [one for one in rows.get(published.name, []) if one.model not in new]
+        rows[published.name] = sorted(
+            [*results, *others], key=lambda one: one.test["ndcg_at_10"].mean
+        )
+        about = machine("numpy", "scipy", "implicit", "torch")
+        sets = {name: [asdict(one) for one in each] for name, each in rows.items()}
+        keep("offline_quality", {"machine": about, "sets": sets}, page(rows))
+
+
+def page(rows: Mapping[str, list[Result]]) -> list[str]:
+    """All sets as Markdown."""
+    lines = ["# Offline quality on published sets", ""]
+    lines += ["Leave-one-out, full ranking, every user counts; 95 % intervals over users of the"]
+    lines += ["first seed; over the seeds mean (least-most) of recall@10 / NDCG@10.", ""]
+    titles = ["model", "recall@10", "NDCG@10", "seeds", "validation", "fit, s", "settings", "tried"]
+    for name, results in rows.items():
+        lines += [f"## {name}", "", f"| {' | '.join(titles)} |", "|---" * len(titles) + "|"]
+        lines += [*map(_line, results), ""]
+    return lines
+
+
+def kept_rows() -> dict[str, list[Result]]:
+    """What earlier runs found, by set."""
+    path = RESULTS / "offline_quality.json"
+    if not path.exists():
+        return {}
+    sets = json.loads(path.read_text(encoding="utf-8"))["sets"]
+    return {name: [_read(row) for row in rows] for name, rows in sets.items()}
+
+
+def _read(row: dict[str, Any]) -> Result:
+    test = {metric: Interval(**told) for metric, told in row["test"].items()}
+    means = {metric: told.mean for metric, told in test.items()}
+    return Result(**{**row, "test": test, "seeds": tuple(row.get("seeds") or (means,))})
 
 
 def embedded(published: PublishedSet) -> Embeddings:

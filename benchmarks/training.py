@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 Ints = npt.NDArray[np.int64]
 BESIDE = Path(__file__).parents[2] / "shared" / "data" / "amazon_2014_beauty"
 PEERS = Path(__file__).parent / "peers" / "sasrec.py"
-LOSSES = {"rectools": ("sampled", "full"), "recbole": ("full",), "pmixer": ("pairs",)}
+LOSSES = {"pmixer": ("pairs",), "rectools": ("sampled", "full"), "recbole": ("full",)}
 NEGATIVES = {"sampled": 256, "full": 0}
 
 
@@ -152,8 +153,7 @@ def quality(folder: Path) -> None:
     published = read_set(folder)
     trial = Trial(published)
     text_VE = Encoder().embed_catalog(published.catalog, None)
-    config = NextItemConfig(width=128)
-    config = replace(config, loop=replace(config.loop, epochs=12, patience=0, validate_every=12))
+    config = NextItemConfig()
     model = NextItemRetriever.fit(
         trial.train,
         published.catalog,
@@ -165,8 +165,10 @@ def quality(folder: Path) -> None:
     print(json.dumps({name: round(float(each.mean()), 4) for name, each in taken.items()}))
 
 
-def measure(asked: argparse.Namespace, scratch: Path) -> dict[str, object]:
-    """Everybody in turns; who, loss → seconds of an epoch and NDCG."""
+def measure(
+    asked: argparse.Namespace, scratch: Path, save: Callable[[dict[str, object]], None]
+) -> None:
+    """Everybody in turns; who, loss → seconds of an epoch and NDCG; saved after each."""
     rows = scratch / "rows.npz"
     targets = write_rows(asked.data, rows)
     runs = [("ours", "sampled"), ("ours", "full")]
@@ -190,7 +192,7 @@ def measure(asked: argparse.Namespace, scratch: Path) -> dict[str, object]:
             "ndcg_at_10": round(ndcg(rows, content["best"]), 4),
         }
         print(who, loss, found[f"{who}, {loss}"], file=sys.stderr)
-    return {"targets": targets, "epochs": asked.epochs, "runs": found}
+        save({"targets": targets, "epochs": asked.epochs, "runs": found})
 
 
 AGAINST = {"sampled": "ours, sampled", "full": "ours, full", "pairs": "ours, sampled"}
@@ -255,14 +257,18 @@ def main() -> None:
     if not asked.data.exists():
         print("training: no set; name one with --data FOLDER; not measured")
         return
-    with tempfile.TemporaryDirectory() as name:
-        result = {"machine": machine("torch", "numpy"), "data": asked.data.name, "rate": asked.rate}
-        result |= measure(asked, Path(name))
+    result = {"machine": machine("torch", "numpy"), "data": asked.data.name, "rate": asked.rate}
     result["quality"] = to_quality(asked.data)
-    if asked.rectools or asked.recbole or asked.pmixer:
-        keep("training", result, table(result))
-    else:
-        print("\n".join(table(result)))
+
+    def save(part: dict[str, object]) -> None:
+        result.update(part)
+        if asked.rectools or asked.recbole or asked.pmixer:
+            keep("training", result, table(result))
+        else:
+            print("\n".join(table(result)))
+
+    with tempfile.TemporaryDirectory() as name:
+        measure(asked, Path(name), save)
 
 
 if __name__ == "__main__":

@@ -169,17 +169,23 @@ class NextItemConfig:
     with the whole catalog. ``batch_targets``: targets of a batch, about.
     """
 
-    width: int = 256
+    width: int = 128
     blocks: int = 1
     heads: int = 1
-    dropout: float = 0.2
+    dropout: float = 0.5
     history_length: int = 50
-    negatives: int = 512
+    negatives: int = 2_048
     negative_power: float = 0.0
     batch_targets: int = 1024
     seed: int = 7
     loop: LoopConfig = field(
-        default_factory=lambda: LoopConfig(epochs=60, patience=9, validate_every=3)
+        default_factory=lambda: LoopConfig(
+            epochs=16,
+            learning_rate=3e-3,
+            final_rate_share=0.02,
+            patience=0,
+            validate_every=4,
+        )
     )
 
 
