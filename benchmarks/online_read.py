@@ -245,9 +245,46 @@ def table(result: dict) -> list[str]:
                 + " | ".join(f"{r['median']:.1f} x ({r['min']:.1f}-{r['max']:.1f})" for r in ratios)
                 + " |"
             )
-    return [*lines, "", *result["notes"]]
+    return [*lines, "", *result["notes"], *limits(result["stores"])]
 
 
+def limits(stores: Mapping[str, dict]) -> list[str]:
+    """Where p99 is less than ten times lower: what ten times would be, and what it is made of."""
+    lines = ["", "Less than ten times lower at p99, and why:", ""]
+    for store, paths in stores.items():
+        for kind in ("to_dict", "HTTP", "protobuf"):
+            ours, peer = paths[f"ours: {kind}"], paths[f"Feast: {kind}"]
+            if ours["p99_ms_ratio"]["median"] >= TARGET:
+                continue
+            wanted = peer["p99_ms"]["median"] / TARGET
+            read, median = (
+                paths[name]["p50_ms"]["median"] for name in ("ours: Arrow", f"ours: {kind}")
+            )
+            made_of = {
+                "to_dict": f"{read:.1f} ms are the read as Arrow, {median - read:.1f} its 5,000 "
+                "Python values with a status and a moment each, which the caller asked for",
+                "HTTP": _floor(paths),
+                "protobuf": f"{read:.1f} ms are the read as Arrow, {median - read:.1f} a message "
+                "of 5,000 values with a moment each",
+            }[kind]
+            lines.append(
+                f"- {store}, {kind}: it would be {wanted:.1f} ms, and is "
+                f"{ours['p99_ms']['median']:.1f}. Of the {median:.1f} at the median {made_of}."
+            )
+    return lines
+
+
+def _floor(paths: Mapping[str, dict]) -> str:
+    if "floor: HTTP" not in paths:
+        return "most are the server's"
+    floor = paths["floor: HTTP"]
+    return (
+        f"{floor['p50_ms']['median']:.1f} are the server's own, which reads the question and sends "
+        f"an answer made beforehand (p99 {floor['p99_ms']['median']:.1f})"
+    )
+
+
+TARGET = 10
 NOTES = [
     "- *protobuf*: `get_online_features(...).proto`; *to_dict*: `.to_dict()`, as most callers do;",
     "  *Arrow*: what `FeatureReader`, and so the pipeline, does; *HTTP*: `/get-online-features`.",
