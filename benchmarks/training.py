@@ -63,8 +63,7 @@ def ours(rows: Path, out: Path, *, loss: str, epochs: int, learning_rate: float)
     from models.device import choose_device
     from models.loop import fit
     from models.retrieval.config import NextItemConfig
-    from models.retrieval.next_item import NextItemNetwork, draw_shares, make_loss
-    from models.retrieval.positions import Positions
+    from models.retrieval.next_item import NextItemNetwork, make_loss, positions_of
 
     content = np.load(rows, allow_pickle=False)
     user, item = (content[name][~content["is_asked"]] for name in ("user", "item"))
@@ -73,17 +72,8 @@ def ours(rows: Path, out: Path, *, loss: str, epochs: int, learning_rate: float)
         NextItemConfig(), width=64, blocks=2, dropout=0.2, negatives=NEGATIVES[loss], heads=1
     )
     loop = replace(config.loop, epochs=epochs, learning_rate=learning_rate, patience=0)
-    device, draw_V = choose_device(), draw_shares(item + 2, size, power=config.negative_power)
-    positions = Positions(
-        user,
-        item + 2,
-        history_length=config.history_length,
-        batch_targets=config.batch_targets,
-        negatives=config.negatives,
-        draw_V=draw_V,
-        seed=config.seed,
-        device=device.device,
-    )
+    device = choose_device()
+    positions = positions_of(user, item + 2, catalog_size=size, config=config, device=device)
     torch.manual_seed(config.seed)
     network = NextItemNetwork(config, size)
     moments = [time.perf_counter()]
@@ -93,7 +83,7 @@ def ours(rows: Path, out: Path, *, loss: str, epochs: int, learning_rate: float)
             moments.append(time.perf_counter())
             print(f"ours, {loss}: {message} of {done} of {total}", file=sys.stderr)
 
-    fit(network, positions, make_loss(config, draw_V, device), config=loop, progress=tell)
+    fit(network, positions, make_loss(config, positions.draw_V, device), config=loop, progress=tell)
     best = best_of(network, user, item, users=int(content["user"].max()) + 1)
     np.savez(out, seconds=np.diff(moments), best=best)
 

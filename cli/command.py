@@ -1,10 +1,12 @@
 """What every command does the same way: read the settings, end with a receipt."""
 
 import socket
+from datetime import date, timedelta
 
 import typer
 from pydantic import ValidationError
 
+from domain.clock import read_last_date
 from domain.errors import BadInputError
 from domain.receipts import Receipt, keep
 from domain.settings import Settings
@@ -21,6 +23,18 @@ def settings() -> Settings:
     except ValidationError as error:
         said = "; ".join(f"VITRINE_{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors())
         raise BadInputError(said) from None
+
+
+def day_after_last(of: Settings) -> date:
+    """The first day of which nothing has landed.
+
+    Raises:
+        BadInputError: If nothing has landed at all.
+    """
+    last = read_last_date(of.lake)
+    if last is None:
+        raise BadInputError(f"nothing has landed in {of.lake} yet: run vitrine ingest first")
+    return last + timedelta(days=1)
 
 
 def require_free(host: str, port: int) -> None:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.command import finish, settings
+from cli.command import day_after_last, finish, settings
 
 if TYPE_CHECKING:
     from datetime import date
@@ -40,7 +40,7 @@ def evaluate(
 
     of, watch = settings(), Stopwatch()
     info = find_run(of.runs, run)
-    end = parse_day(until) if until else _day_after_last(of)
+    end = parse_day(until) if until else day_after_last(of)
     judged = _judge(of, info, until=end)
     folder = info.folder / "evaluation"
     metrics = _report(of, info, judged, until=end)
@@ -54,18 +54,6 @@ def evaluate(
         ),
         of=of,
     )
-
-
-def _day_after_last(of: "Settings") -> "date":
-    from datetime import timedelta
-
-    from domain.clock import read_last_date
-    from domain.errors import BadInputError
-
-    last = read_last_date(of.lake)
-    if last is None:
-        raise BadInputError(f"nothing has landed in {of.lake} yet: run vitrine ingest first")
-    return last + timedelta(days=1)
 
 
 def _judge(of: "Settings", info: "RunInfo", *, until: "date") -> "Judged":

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.command import finish, settings
+from cli.command import day_after_last, finish, settings
 
 if TYPE_CHECKING:
     from datetime import date
@@ -84,13 +84,7 @@ def train(
 def _default_until(of: "Settings") -> "date":
     from datetime import timedelta
 
-    from domain.clock import read_last_date
-    from domain.errors import BadInputError
-
-    last = read_last_date(of.lake)
-    if last is None:
-        raise BadInputError(f"nothing has landed in {of.lake} yet: run vitrine ingest first")
-    return last - timedelta(days=6)
+    return day_after_last(of) - timedelta(days=7)
 
 
 def _train(of: "Settings", *, until: "date", preset_name: str, name: str | None) -> "RunInfo":
@@ -155,14 +149,12 @@ def _fit_alone(
     of: "Settings", name: str, *, until: "date", preset_name: str
 ) -> "tuple[Alone, int, date]":
     """The judged model, how many interactions it learned from, and until when it was judged."""
-    from datetime import timedelta
-
-    from domain.clock import read_last_date
     from domain.progress import Progress
-    from models.alone import retriever_class, train_alone
+    from models.alone import train_alone
     from models.catalog import Catalog
     from models.data import read_mart, read_training_data
     from models.presets import preset_of
+    from models.retrieval import retriever_class
     from models.text import Encoder
 
     retriever_class(name)
@@ -170,7 +162,7 @@ def _fit_alone(
     data = read_training_data(of.marts, until=until)
     progress = Progress(of.progress_log, command="train")
     catalog = Catalog.from_table(data.items)
-    judged_until = (read_last_date(of.lake) or until) + timedelta(days=1)
+    judged_until = day_after_last(of)
     trained = train_alone(
         name,
         data,

@@ -13,14 +13,14 @@ from typing import Final
 
 import pyarrow as pa
 
-from domain.errors import BadInputError, CannotJudgeError
+from domain.errors import CannotJudgeError
 from domain.files import exclusive
 from models.catalog import Catalog
 from models.data import TrainingData
 from models.device import training_threads
 from models.evaluate import TASKS, Judgement, judge, make_task, paired_difference
 from models.histories import user_batch_at
-from models.retrieval import RETRIEVERS, FitContext, Retriever
+from models.retrieval import FitContext, Retriever, retriever_class
 from models.retrieval.base import Embeddings, ProgressCall
 from models.retrieval.config import RetrievalPreset
 from models.splits import split_by_time
@@ -88,18 +88,6 @@ def train_alone(
     )
     tasks = _judged(model, peer, later, catalog, since=data.until, until=judged_until)
     return Alone(name, folder, tasks)
-
-
-def retriever_class(name: str) -> type[Retriever]:
-    """The retriever of that name.
-
-    Raises:
-        BadInputError: If there is none; says which there are.
-    """
-    if name not in RETRIEVERS:
-        raise BadInputError(f"there is no model {name!r}; there are {', '.join(RETRIEVERS)}")
-    kind: type[Retriever] = RETRIEVERS[name]
-    return kind
 
 
 def _judged(

@@ -52,7 +52,7 @@ class TrainingData:
         """sha256 (hex) of the values: the same rows give the same hash, however they were filed."""
         digest = hashlib.sha256(self.until.isoformat().encode())
         for table in (self.interactions, self.shown, self.items):
-            _update(digest, table)
+            add_table(digest, table)
         return digest.hexdigest()
 
 
@@ -118,7 +118,8 @@ def _days(marts: Path, table: str) -> list[tuple[date, Path]]:
     )
 
 
-def _update(digest: "hashlib._Hash", table: pa.Table) -> None:
+def add_table(digest: "hashlib._Hash", table: pa.Table) -> None:
+    """Add a table's names, types and values, however it is held."""
     digest.update(",".join(table.column_names).encode())
     # Written anew, so that neither slices nor dictionary encodings of the reader show.
     sink = pa.BufferOutputStream()

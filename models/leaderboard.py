@@ -17,17 +17,15 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
-
 from domain.errors import BadInputError, VitrineError
 from domain.files import write_json
-from models.alone import retriever_class
+from models.data import add_table
 from models.presets import preset_of
-from models.retrieval.base import FitContext
+from models.retrieval import FitContext, retriever_class
 from models.retrieval.config import seeded
 from models.sets import PublishedSet, read_set
 from models.text import Encoder
-from models.trials import Trial
+from models.trials import Result, Trial
 
 logger = logging.getLogger(__name__)
 
@@ -73,11 +71,9 @@ class Entry:
 
 def data_hash(published: PublishedSet) -> str:
     """sha256 of who took what in which order."""
+    order = [("user_id", "ascending"), ("event_date", "ascending")]
     digest = hashlib.sha256()
-    examples = published.examples.sort_by([("user_id", "ascending"), ("event_date", "ascending")])
-    for name in ("user_id", "item_id", "event_date"):
-        values = examples.column(name).cast("string").to_pylist()
-        digest.update("\n".join(values).encode())
+    add_table(digest, published.examples.sort_by(order))
     return digest.hexdigest()
 
 
@@ -101,7 +97,7 @@ def run(folder: Path, *, model: str, preset: str, seed: int, cache: Path | None)
         context=FitContext(text_VE=text_VE, validate=trial.validated),
     )
     seconds, after = time.perf_counter() - began, _joules()
-    taken = trial.test.take(scorer.scores)
+    tested = trial.tested(Result(model, preset, 1, 0.0, seconds), scorer)
     return Entry(
         name=f"{published.name}-{model}-{preset}-{seed}",
         model=model,
@@ -110,16 +106,10 @@ def run(folder: Path, *, model: str, preset: str, seed: int, cache: Path | None)
         author="",
         protocol=PROTOCOL,
         data=data_hash(published),
-        figures={name: _figures(values) for name, values in taken.items()},
+        figures={name: interval.to_json() for name, interval in tested.test.items()},
         seconds=round(seconds, 1),
         joules=None if before is None or after is None else round(after - before, 1),
     )
-
-
-def _figures(values: Any) -> dict[str, float]:
-    from models.bootstrap import bootstrap_interval
-
-    return bootstrap_interval(np.asarray(values), seed=7).to_json()
 
 
 def _joules() -> float | None:

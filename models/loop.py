@@ -176,22 +176,32 @@ def _run_epoch(
     epoch, config = len(state.history.train_loss), steps.config
     steps.model.train()
     torch.manual_seed(config.seed + 1_000_003 * (epoch + 1))
-    total, rows, loss = 0.0, 0, torch.zeros(())
+    total, rows, number, latest = 0.0, 0, -1, math.nan
     unseen: list[tuple[Tensor, int]] = []
-    last = len(batches) - 1
     for number, batch in enumerate(batches.epoch(epoch)):
         loss = steps.step(batch, number=state.step, total=config.epochs * len(batches))
         state.step += 1
         unseen.append((loss, len(batch)))
         rows += len(batch)
-        if number % LOOK_EVERY == 0 or number == last:
-            values = torch.stack([value for value, _ in unseen]).tolist()
-            total += sum(value * count for value, (_, count) in zip(values, unseen, strict=True))
-            unseen.clear()
+        if number % LOOK_EVERY == 0:
+            values = _looked_at(unseen)
+            total, latest = total + sum(values), values[-1] / len(batch)
             if not math.isfinite(total):
                 return math.nan, rows
-            tell.batches_done(epoch, number, loss=values[-1], rows=rows)
+            tell.batches_done(epoch, number, loss=latest, rows=rows)
+    # There may be fewer batches than were promised: what is left is looked at after the last.
+    if values := _looked_at(unseen):
+        total, latest = total + sum(values), values[-1] / len(batch)
+    tell.batches_done(epoch, number, loss=latest, rows=rows)
     return total / max(rows, 1), rows
+
+
+def _looked_at(unseen: list[tuple[Tensor, int]]) -> list[float]:
+    """The losses not looked at yet, each times its rows; empties the list."""
+    values = torch.stack([loss for loss, _ in unseen]).tolist() if unseen else []
+    sums = [value * count for value, (_, count) in zip(values, unseen, strict=True)]
+    unseen.clear()
+    return sums
 
 
 def _note_epoch(
@@ -285,9 +295,7 @@ def _resume(
         logger.info("checkpoint %s is of another run; starting anew", path)
         return _State()
     best = checkpoints.restore(path, model=model, optimizer=optimizer)
-    saved = content["history"]
-    saved |= {name: tuple(saved[name]) for name in ("train_loss", "validation")}
-    history = History(**saved)
+    history = History.from_json(content["history"])
     logger.info("resumed %s after epoch %d", path, len(history.train_loss) - 1)
     return _State(history=history, step=content["step"], best=best)
 

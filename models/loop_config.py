@@ -1,6 +1,7 @@
 """How long and how fast a network is trained, and what happened."""
 
 from dataclasses import asdict, dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -44,3 +45,9 @@ class History:
     def to_json(self) -> dict[str, object]:
         """As plain JSON values."""
         return asdict(self)
+
+    @classmethod
+    def from_json(cls, content: Any) -> "History":
+        """Read what ``to_json`` gave."""
+        curves = {name: tuple(content[name]) for name in ("train_loss", "validation")}
+        return cls(**{**content, **curves})

@@ -31,9 +31,8 @@ from models.ranking.contributions import losses_by_group
 from models.ranking.dnn import FeatureNetwork
 from models.ranking.features import Assembler, item_slice
 from models.ranking.items import ItemMatrix
-from models.ranking.sources import source_class
 from models.ranking.transformer import CandidateTransformer
-from models.retrieval import Retriever
+from models.retrieval import Retriever, retriever_class
 from models.runs import ENCODER
 from models.text import Encoder
 
@@ -104,7 +103,7 @@ class Recommender:
             catalog=Catalog.read(folder / "catalog.parquet"),
             text_VE=text_VE,
             retrievers={
-                name: source_class(name).load(folder / "retrieval" / name)
+                name: retriever_class(name).load(folder / "retrieval" / name)
                 for name in run["sources"]
             },
             dnn=FeatureNetwork.load(folder / "ranking" / "dnn"),

@@ -233,7 +233,8 @@ class Mixed:
         """Score every item; shape [B, V]."""
         total_BV: Scores = np.zeros(batch.bought_BV.shape, dtype=np.float32)
         for scorer, weight in self.parts:
-            total_BV += np.float32(weight) * _scaled(scorer.scores(batch))
+            if weight:  # What counts nothing need not be asked.
+                total_BV += np.float32(weight) * _scaled(scorer.scores(batch))
         return total_BV
 
 

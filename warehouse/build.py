@@ -15,12 +15,11 @@ from domain.settings import Settings
 from warehouse import run
 from warehouse.identity import must_build_whole, remember_warehouse
 from warehouse.lake import landed_days
-from warehouse.plan import Plan, make_plan, published_days, read_plan
+from warehouse.plan import Plan, days_to_rebuild, make_plan, published_days, read_plan
 from warehouse.publish import publish
 from warehouse.reconcile import reconcile
 from warehouse.run import Tell
 from warehouse.same_rows import require_same_rows, require_whole_lake
-from warehouse.snapshots import days_to_judge_again
 from warehouse.standing import require_built
 
 
@@ -83,8 +82,7 @@ def _is_up_to_date(settings: Settings) -> bool:
     return (
         bool(built)
         and not must_build_whole(settings)
-        and not dirty.days(settings.lake)
-        and not days_to_judge_again(settings, days=set(), built=built)
+        and not days_to_rebuild(settings, set(), built=built)
     )
 
 

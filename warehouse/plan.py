@@ -101,15 +101,19 @@ def plan_all(*, landed: Iterable[date], built: set[date]) -> Plan:
     return Plan(days, days, days[0], days[-1], is_full=True)
 
 
+def days_to_rebuild(settings: Settings, days: set[date], *, built: set[date]) -> set[date]:
+    """The days that must be built whether asked for or not, when ``days`` are."""
+    marked = set(dirty.days(settings.lake))
+    return marked | days_to_judge_again(settings, days=days | marked, built=built)
+
+
 def make_plan(settings: Settings, days: Iterable[date], *, is_full: bool) -> Plan:
     """Decide, mark the days dirty until they are published, and write the plan for dbt."""
     days, built = set(days), published_days(settings)
     if is_full:
         plan = plan_all(landed=landed_days(settings.lake, settings.source), built=built)
     else:
-        marked = set(dirty.days(settings.lake))
-        marked |= days_to_judge_again(settings, days=days | marked, built=built)
-        plan = plan_days(days, dirty=marked, built=built)
+        plan = plan_days(days, dirty=days_to_rebuild(settings, days, built=built), built=built)
     write_types(settings.cache)
     marks = dirty.hold(settings.lake, plan.days)
     plan = replace(plan, plan_id=uuid4().hex, marks=marks)

@@ -1,8 +1,11 @@
 """How the rankers are built and trained."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Final
 
 from models.loop import LoopConfig
+
+_LOOP: Final = LoopConfig(epochs=6, learning_rate=2e-3, weight_decay=1e-3, final_rate_share=0.05)
 
 
 @dataclass(frozen=True)
@@ -13,11 +16,7 @@ class DnnConfig:
     dropout: float = 0.1
     pointwise_weight: float = 0.2
     batch_lists: int = 32
-    loop: LoopConfig = field(
-        default_factory=lambda: LoopConfig(
-            epochs=6, learning_rate=2e-3, weight_decay=1e-3, final_rate_share=0.05
-        )
-    )
+    loop: LoopConfig = _LOOP
 
 
 @dataclass(frozen=True)
@@ -30,11 +29,7 @@ class TransformerConfig:
     dropout: float = 0.1
     pointwise_weight: float = 0.2
     batch_lists: int = 32
-    loop: LoopConfig = field(
-        default_factory=lambda: LoopConfig(
-            epochs=6, learning_rate=2e-3, weight_decay=1e-3, final_rate_share=0.05
-        )
-    )
+    loop: LoopConfig = _LOOP
 
 
 @dataclass(frozen=True)
@@ -46,8 +41,4 @@ class TwoTowersConfig:
     dropout: float = 0.1
     pointwise_weight: float = 1.0
     batch_lists: int = 32
-    loop: LoopConfig = field(
-        default_factory=lambda: LoopConfig(
-            epochs=6, learning_rate=2e-3, weight_decay=1e-3, final_rate_share=0.05
-        )
-    )
+    loop: LoopConfig = _LOOP

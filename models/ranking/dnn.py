@@ -13,36 +13,29 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
 from models.artifacts import load_model, save_model
 from models.loop import LoopConfig
 from models.ranking.config import DnnConfig
+from models.ranking.standardized import Standardized
+from models.weights import arrays_of, put_arrays
 
 MODEL_NAME: Final = "ranking_dnn"
-CLIP: Final = 5.0
-"""Standardized features beyond this many deviations are cut: one absurd value is not a reason."""
 CROSS_RANK: Final = 16
 FIRST_RANK_WEIGHT: Final = 0.3
 """What one deviation of a source's reciprocal rank is worth before learning."""
 
 
-class FeatureNetwork(nn.Module):
+class FeatureNetwork(Standardized):
     """Scores candidates from their features; each candidate alone, so padding changes nothing."""
 
-    mean_F: Tensor
-    scale_F: Tensor
-
     def __init__(self, config: DnnConfig, feature_names: tuple[str, ...]) -> None:
-        super().__init__()
+        width = len(feature_names)
+        super().__init__(width)
         self.config = config
         self.feature_names = feature_names
-        width = len(feature_names)
-        self.register_buffer("mean_F", torch.zeros(width))
-        self.register_buffer("scale_F", torch.ones(width))
         self.cross_down = nn.Linear(width, CROSS_RANK, bias=False)
         self.cross_up = nn.Linear(CROSS_RANK, width)
         layers: list[nn.Module] = []
@@ -68,21 +61,9 @@ class FeatureNetwork(nn.Module):
         with torch.no_grad():
             self.linear.weight[:, is_rank_F] = FIRST_RANK_WEIGHT
 
-    def standardize_from(self, features_NF: npt.NDArray[np.float32]) -> None:
-        """Take mean and deviation of training rows; a constant feature gets deviation 1."""
-        mean_F = features_NF.mean(axis=0, dtype=np.float64)
-        deviation_F = features_NF.std(axis=0, dtype=np.float64)
-        deviation_F[deviation_F < 1e-6] = 1.0
-        self.mean_F.copy_(torch.from_numpy(mean_F.astype(np.float32)))
-        self.scale_F.copy_(torch.from_numpy(deviation_F.astype(np.float32)))
-
     def forward(self, features_BCF: Tensor) -> Tensor:
         """Scores [B, C] of raw features [B, C, F]."""
         return self.score_standardized(self.standardize(features_BCF))
-
-    def standardize(self, features_BCF: Tensor) -> Tensor:
-        """Features as deviations from the training mean: 0 means "as usual"."""
-        return ((features_BCF - self.mean_F) / self.scale_F).clamp(-CLIP, CLIP)
 
     def score_standardized(self, x_BCF: Tensor) -> Tensor:
         """Scores [B, C] of features that ``standardize`` made."""
@@ -93,9 +74,8 @@ class FeatureNetwork(nn.Module):
 
     def save(self, folder: Path) -> None:
         """Write the model folder."""
-        tensors = {name: value.cpu().numpy() for name, value in self.state_dict().items()}
         config = {**asdict(self.config), "feature_names": list(self.feature_names)}
-        save_model(folder, model=MODEL_NAME, config=config, tensors=tensors)
+        save_model(folder, model=MODEL_NAME, config=config, tensors=arrays_of(self))
 
     @classmethod
     def load(cls, folder: Path) -> "FeatureNetwork":
@@ -103,10 +83,7 @@ class FeatureNetwork(nn.Module):
         artifact = load_model(folder, model=MODEL_NAME)
         config, names = _config_of(artifact.config)
         network = cls(config, names)
-        state = {
-            name: torch.from_numpy(np.array(value)) for name, value in artifact.tensors.items()
-        }
-        network.load_state_dict(state)
+        put_arrays(network, artifact.tensors)
         return network.eval()
 
 

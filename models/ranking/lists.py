@@ -2,8 +2,7 @@
 
 # L lists, C candidates, F features, T history length
 
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -15,7 +14,7 @@ from safetensors.numpy import load_file, save_file
 from torch import Tensor
 
 from domain.files import replacing_file
-from models.ranks import share
+from models.rows import Shuffled, TensorRows
 
 _FIELDS: Final = ("features_LCF", "history_LT", "item_index_LC", "labels_LC")
 
@@ -97,7 +96,7 @@ def _padded(lists: RankingLists, length: int) -> RankingLists:
 
 
 @dataclass(frozen=True)
-class ListBatch:
+class ListBatch(TensorRows):
     """Some lists as tensors on the device."""
 
     features_LCF: Tensor
@@ -105,44 +104,19 @@ class ListBatch:
     item_index_LC: Tensor
     labels_LC: Tensor
 
-    def __len__(self) -> int:
-        """L."""
-        return len(self.item_index_LC)
-
     @property
     def mask_LC(self) -> Tensor:
         """True where there is a candidate."""
         return self.item_index_LC != 0
-
-    def share(self, number: int, of: int) -> "ListBatch":
-        """Some of the lists."""
-        rows = share(len(self), number, of)
-        return ListBatch(*(getattr(self, name)[rows] for name in _FIELDS))
 
     def to(self, device: torch.device) -> "ListBatch":
         """The same lists on ``device``."""
         return ListBatch(*(getattr(self, name).to(device) for name in _FIELDS))
 
 
-class ListBatches:
-    """All lists on the device, shuffled anew each epoch from the seed and the epoch's number."""
-
-    def __init__(
-        self, lists: RankingLists, *, batch_lists: int, seed: int, device: torch.device
-    ) -> None:
-        tensors = [torch.from_numpy(getattr(lists, name)).to(device) for name in _FIELDS]
-        self._all = ListBatch(*tensors)
-        self._batch_lists = batch_lists
-        self._seed = seed
-
-    def __len__(self) -> int:
-        """Batches in one epoch."""
-        return math.ceil(len(self._all) / self._batch_lists)
-
-    def epoch(self, number: int) -> Iterator[ListBatch]:
-        """The batches of one epoch, the last one smaller."""
-        order = torch.from_numpy(
-            np.random.default_rng([self._seed, number]).permutation(len(self._all))
-        )
-        for rows in torch.split(order, self._batch_lists):
-            yield ListBatch(*(getattr(self._all, name)[rows] for name in _FIELDS))
+def list_batches(
+    lists: RankingLists, *, batch_lists: int, seed: int, device: torch.device
+) -> Shuffled[ListBatch]:
+    """All lists on the device, shuffled anew each epoch."""
+    tensors = [torch.from_numpy(getattr(lists, name)).to(device) for name in _FIELDS]
+    return Shuffled(ListBatch(*tensors), batch_rows=batch_lists, seed=seed)

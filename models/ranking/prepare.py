@@ -32,9 +32,9 @@ from models.ranking.examples import TASKS, WindowEvents, events_in, make_lists
 from models.ranking.features import Assembler
 from models.ranking.items import ItemMatrix
 from models.ranking.lists import RankingLists, concatenate
-from models.ranking.sources import SOURCES, source_class
+from models.ranking.sources import SOURCES
 from models.ranking.windows import Window, Windows
-from models.retrieval import FitContext, Retriever
+from models.retrieval import FitContext, Retriever, retriever_class
 
 logger = logging.getLogger(__name__)
 
@@ -135,7 +135,7 @@ def fit_source(
 ) -> Retriever:
     """Fit one source on the interactions before ``until``."""
     before = pc.less(interactions.column("event_date"), pa.scalar(until, pa.date32()))
-    return source_class(name).fit(
+    return retriever_class(name).fit(
         interactions.filter(before), catalog, until=until, config=config, context=context
     )
 
@@ -205,4 +205,6 @@ def _source_folder(work: Preparation, name: str, snapshot: date) -> Path:
 
 
 def _load_sources(work: Preparation, snapshot: date) -> dict[str, Retriever]:
-    return {name: source_class(name).load(_source_folder(work, name, snapshot)) for name in SOURCES}
+    return {
+        name: retriever_class(name).load(_source_folder(work, name, snapshot)) for name in SOURCES
+    }

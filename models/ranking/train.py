@@ -19,7 +19,7 @@ from models.device import Device, choose_device
 from models.ranking.config import DnnConfig, TransformerConfig, TwoTowersConfig
 from models.ranking.dnn import FeatureNetwork
 from models.ranking.judge import list_ndcg, score_batch, score_lists
-from models.ranking.lists import ListBatch, ListBatches, RankingLists
+from models.ranking.lists import ListBatch, RankingLists, list_batches
 from models.ranking.losses import ranking_loss
 from models.ranking.transformer import CandidateTransformer
 from models.ranking.two_towers import TwoTowers
@@ -111,7 +111,7 @@ def _fit(
     stage: str,
 ) -> loop.History:
     device = context.chosen_device()
-    batches = ListBatches(
+    batches = list_batches(
         train, batch_lists=config.batch_lists, seed=context.seed, device=device.device
     )
 

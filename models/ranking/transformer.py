@@ -17,7 +17,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as nnf
@@ -26,6 +25,7 @@ from domain.schemas import HISTORY_LENGTH
 from models.artifacts import load_model, save_model
 from models.loop import LoopConfig
 from models.ranking.config import TransformerConfig
+from models.weights import arrays_of, put_arrays
 
 MODEL_NAME: Final = "ranking_transformer"
 
@@ -166,9 +166,8 @@ class CandidateTransformer(nn.Module):
 
     def save(self, folder: Path) -> None:
         """Write the model folder (without the text embeddings, which the run keeps once)."""
-        tensors = {name: value.cpu().numpy() for name, value in self.state_dict().items()}
         config = {**asdict(self.config), "item_feature_count": self.item_feature_count}
-        save_model(folder, model=MODEL_NAME, config=config, tensors=tensors)
+        save_model(folder, model=MODEL_NAME, config=config, tensors=arrays_of(self))
 
     @classmethod
     def load(cls, folder: Path, *, text_VE: Tensor) -> "CandidateTransformer":
@@ -181,8 +180,5 @@ class CandidateTransformer(nn.Module):
             raise ValueError(f"{folder}: not a {MODEL_NAME} configuration")
         config = TransformerConfig(**{**content, "loop": LoopConfig(**loop)})  # type: ignore[arg-type]
         transformer = cls(config, text_VE, count)
-        state = {
-            name: torch.from_numpy(np.array(value)) for name, value in artifact.tensors.items()
-        }
-        transformer.load_state_dict(state)
+        put_arrays(transformer, artifact.tensors)
         return transformer.eval()

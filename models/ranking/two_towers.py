@@ -16,8 +16,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
@@ -25,17 +23,16 @@ from models.artifacts import load_model, save_model
 from models.loop_config import LoopConfig
 from models.ranking.config import TwoTowersConfig
 from models.ranking.features import group_slices, item_slice
+from models.ranking.standardized import Standardized
+from models.weights import arrays_of, put_arrays
 
 MODEL_NAME: Final = "two_towers"
-CLIP: Final = 5.0
 
 
-class TwoTowers(nn.Module):
+class TwoTowers(Standardized):
     """Scores candidates; each alone, so that neither padding nor company changes anything."""
 
     text_VE: Tensor
-    mean_F: Tensor
-    scale_F: Tensor
 
     def __init__(
         self,
@@ -45,14 +42,12 @@ class TwoTowers(nn.Module):
         feature_count: int,
         sources: Sequence[str],
     ) -> None:
-        super().__init__()
+        super().__init__(feature_count)
         self.config, self.sources = config, tuple(sources)
         self.user_columns, self.item_columns = group_slices(sources)["user"], item_slice(sources)
         width, hidden = config.width, config.hidden
         # The text stands once in the run's text.safetensors, not again in these weights.
         self.register_buffer("text_VE", text_VE, persistent=False)
-        self.register_buffer("mean_F", torch.zeros(feature_count))
-        self.register_buffer("scale_F", torch.ones(feature_count))
         self.ids = nn.Embedding(len(text_VE), width, padding_idx=0)
         self.text = nn.Linear(text_VE.shape[1], width, bias=False)
         nn.init.normal_(self.ids.weight, std=0.1)
@@ -63,14 +58,6 @@ class TwoTowers(nn.Module):
         self.user = _tower(width + user_count, hidden, width, config.dropout)
         self.item = _tower(width + item_count, hidden, width, config.dropout)
         self.weight_D = nn.Parameter(torch.ones(width))
-
-    def standardize_from(self, features_NF: npt.NDArray[np.float32]) -> None:
-        """Take mean and deviation of training rows; a constant feature gets deviation 1."""
-        deviation_F = features_NF.std(axis=0, dtype=np.float64)
-        deviation_F[deviation_F < 1e-6] = 1.0
-        mean_F = features_NF.mean(axis=0, dtype=np.float64)
-        self.mean_F.copy_(torch.from_numpy(mean_F.astype(np.float32)))
-        self.scale_F.copy_(torch.from_numpy(deviation_F.astype(np.float32)))
 
     def forward(self, history_LT: Tensor, item_index_LC: Tensor, features_LCF: Tensor) -> Tensor:
         """Logits [L, C]; their logistic is the probability that a candidate is wanted.
@@ -87,7 +74,7 @@ class TwoTowers(nn.Module):
 
     def user_vectors(self, history_LT: Tensor, features_LF: Tensor) -> Tensor:
         """``w ⊙ h(u)`` of each user: [L, D]. Needs no candidate."""
-        told_LU = self._standardized(features_LF)[:, self.user_columns]
+        told_LU = self.standardize(features_LF)[:, self.user_columns]
         count_L1 = (history_LT > 0).sum(dim=1, keepdim=True).clamp(min=1)
         taste_LD = self._embedded(history_LT).sum(dim=1) / count_L1
         vectors_LD: Tensor = self.user(torch.cat([taste_LD, told_LU], dim=1)) * self.weight_D
@@ -95,12 +82,9 @@ class TwoTowers(nn.Module):
 
     def item_vectors(self, item_index_LC: Tensor, features_LCF: Tensor) -> Tensor:
         """``m(g)`` of each item: [L, C, D]. Needs no user: their columns are not read."""
-        told_LCI = self._standardized(features_LCF)[..., self.item_columns]
+        told_LCI = self.standardize(features_LCF)[..., self.item_columns]
         vectors_LCD: Tensor = self.item(torch.cat([self._embedded(item_index_LC), told_LCI], -1))
         return vectors_LCD
-
-    def _standardized(self, features: Tensor) -> Tensor:
-        return ((features - self.mean_F) / self.scale_F).clamp(-CLIP, CLIP)
 
     def _embedded(self, items: Tensor) -> Tensor:
         """Id and text of each item; padding is nothing."""
@@ -112,9 +96,8 @@ class TwoTowers(nn.Module):
 
     def save(self, folder: Path) -> None:
         """Write the model folder (without the text embeddings, which the run keeps once)."""
-        tensors = {name: value.cpu().numpy() for name, value in self.state_dict().items()}
         config = {**asdict(self.config), "sources": list(self.sources)}
-        save_model(folder, model=MODEL_NAME, config=config, tensors=tensors)
+        save_model(folder, model=MODEL_NAME, config=config, tensors=arrays_of(self))
 
     @classmethod
     def load(cls, folder: Path, *, text_VE: Tensor) -> "TwoTowers":
@@ -127,9 +110,7 @@ class TwoTowers(nn.Module):
         config = TwoTowersConfig(**{**content, "loop": LoopConfig(**loop)})  # type: ignore[arg-type]
         count = len(artifact.tensors["mean_F"])
         towers = cls(config, text_VE, feature_count=count, sources=sources)
-        towers.load_state_dict(
-            {name: torch.from_numpy(np.array(value)) for name, value in artifact.tensors.items()}
-        )
+        put_arrays(towers, artifact.tensors)
         return towers.eval()
 
 

@@ -3,6 +3,7 @@
 from types import MappingProxyType
 from typing import Final
 
+from domain.errors import BadInputError
 from models.retrieval.als import AlsRetriever
 from models.retrieval.base import FitContext, Retriever, Scores, hide_non_items
 from models.retrieval.bayes import BayesRetriever
@@ -40,6 +41,19 @@ RETRIEVERS: Final = MappingProxyType(
 )
 """name → class; ``PRESETS[preset].of(name)`` is its configuration."""
 
+
+def retriever_class(name: str) -> type[Retriever]:
+    """The retriever of that name.
+
+    Raises:
+        BadInputError: If there is none; says which there are.
+    """
+    if name not in RETRIEVERS:
+        raise BadInputError(f"there is no model {name!r}; there are {', '.join(RETRIEVERS)}")
+    kind: type[Retriever] = RETRIEVERS[name]
+    return kind
+
+
 __all__ = [
     "PRESETS",
     "RETRIEVERS",
@@ -48,4 +62,5 @@ __all__ = [
     "Retriever",
     "Scores",
     "hide_non_items",
+    "retriever_class",
 ]

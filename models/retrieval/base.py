@@ -1,5 +1,6 @@
 """What every retriever promises: scores for the whole catalog from a ``UserBatch`` alone."""
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
@@ -22,6 +23,7 @@ __all__ = [
     "Retriever",
     "Scores",
     "Validate",
+    "fingerprint",
     "hide_non_items",
 ]
 
@@ -79,6 +81,16 @@ class Retriever(Protocol):
     @classmethod
     def load(cls, folder: Path) -> Self:
         """Read what ``save`` wrote."""
+
+
+def fingerprint(
+    config: object, *arrays: npt.NDArray[np.generic], text_VE: Embeddings | None
+) -> str:
+    """sha256 of what a training depends on: another's checkpoint is not gone on from."""
+    digest = hashlib.sha256(repr(config).encode())
+    for array in arrays if text_VE is None else (*arrays, text_VE):
+        digest.update(array.tobytes())
+    return digest.hexdigest()
 
 
 def hide_non_items(scores_BV: Scores) -> Scores:

@@ -15,11 +15,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from models.retrieval.config import ConvolutionConfig, GruConfig, NextItemConfig
-from models.retrieval.network import ItemEmbedding
-from models.retrieval.next_item import NextItemNetwork, NextItemRetriever
+from models.retrieval.next_item import HistoryNetwork, NextItemRetriever
 
 
-class GruNetwork(NextItemNetwork):
+class GruNetwork(HistoryNetwork):
     """A gated recurrence over the history."""
 
     config: GruConfig
@@ -27,9 +26,7 @@ class GruNetwork(NextItemNetwork):
     def __init__(
         self, config: NextItemConfig, catalog_size: int, text_VE: Tensor | None = None
     ) -> None:
-        nn.Module.__init__(self)
-        self.config = config  # type: ignore[assignment]
-        self.items = ItemEmbedding(catalog_size, config.width, text_VE)
+        super().__init__(config, catalog_size, text_VE)
         self.recurrence = nn.GRU(
             config.width,
             config.width,
@@ -40,9 +37,9 @@ class GruNetwork(NextItemNetwork):
         self.norm = nn.LayerNorm(config.width)
 
     def forward(self, tokens_BTD: Tensor) -> Tensor:
-        """The state after each item: [B, T, D]; see ``NextItemNetwork``."""
+        """The state after each item: [B, T, D]; see ``HistoryNetwork``."""
         rows, steps, width = tokens_BTD.shape
-        x_BTD = functional.dropout(tokens_BTD * width**0.5, self.config.dropout, self.training)
+        x_BTD = self.entered(tokens_BTD)
         if not self.config.is_recurrent:
             x_BTD = x_BTD.reshape(rows * steps, 1, width)
         states_BTD, _ = self.recurrence(x_BTD)
@@ -67,7 +64,7 @@ class _Convolution(nn.Module):
         return x_BTD + functional.dropout(told_BTD, self.dropout, self.training)
 
 
-class ConvolutionNetwork(NextItemNetwork):
+class ConvolutionNetwork(HistoryNetwork):
     """Causal convolutions over the history, block by block twice as far apart."""
 
     config: ConvolutionConfig
@@ -75,9 +72,7 @@ class ConvolutionNetwork(NextItemNetwork):
     def __init__(
         self, config: NextItemConfig, catalog_size: int, text_VE: Tensor | None = None
     ) -> None:
-        nn.Module.__init__(self)
-        self.config = config  # type: ignore[assignment]
-        self.items = ItemEmbedding(catalog_size, config.width, text_VE)
+        super().__init__(config, catalog_size, text_VE)
         self.blocks = nn.ModuleList(
             _Convolution(config.width, self.config.kernel, 2**number, config.dropout)
             for number in range(config.blocks)
@@ -91,10 +86,8 @@ class ConvolutionNetwork(NextItemNetwork):
         return 1 + (self.config.kernel - 1) * steps
 
     def forward(self, tokens_BTD: Tensor) -> Tensor:
-        """The state after each item: [B, T, D]; see ``NextItemNetwork``."""
-        x_BTD = functional.dropout(
-            tokens_BTD * self.config.width**0.5, self.config.dropout, self.training
-        )
+        """The state after each item: [B, T, D]; see ``HistoryNetwork``."""
+        x_BTD = self.entered(tokens_BTD)
         for block in self.blocks:
             x_BTD = block(x_BTD)
         states_BTD: Tensor = self.norm(x_BTD)
@@ -106,7 +99,7 @@ class GruRetriever(NextItemRetriever):
 
     name: ClassVar[str] = "gru"
     config_class: ClassVar[type[NextItemConfig]] = GruConfig
-    network_class: ClassVar[type[NextItemNetwork]] = GruNetwork
+    network_class: ClassVar[type[HistoryNetwork]] = GruNetwork
 
 
 class ConvolutionRetriever(NextItemRetriever):
@@ -114,4 +107,4 @@ class ConvolutionRetriever(NextItemRetriever):
 
     name: ClassVar[str] = "convolution"
     config_class: ClassVar[type[NextItemConfig]] = ConvolutionConfig
-    network_class: ClassVar[type[NextItemNetwork]] = ConvolutionNetwork
+    network_class: ClassVar[type[HistoryNetwork]] = ConvolutionNetwork

@@ -86,13 +86,11 @@ class ContentConfig:
 
 
 @dataclass(frozen=True)
-class VaeConfig:
-    """Places of new items; see ``generated``. ``latent=0`` leaves a regression on the text."""
+class GeneratedConfig:
+    """What the places of new items are made in, and how long that is learned; see ``generated``."""
 
     als: AlsConfig = field(default_factory=AlsConfig)
-    latent: int = 16
     hidden: int = 256
-    kl_weight: float = 0.5
     batch_items: int = 256
     seed: int = 7
     loop: LoopConfig = field(
@@ -101,18 +99,19 @@ class VaeConfig:
 
 
 @dataclass(frozen=True)
-class GanConfig:
-    """Places of new items; see ``generated``. ``adversary_weight=0`` leaves a regression."""
+class VaeConfig(GeneratedConfig):
+    """``latent=0`` leaves a regression on the text."""
 
-    als: AlsConfig = field(default_factory=AlsConfig)
+    latent: int = 16
+    kl_weight: float = 0.5
+
+
+@dataclass(frozen=True)
+class GanConfig(GeneratedConfig):
+    """``adversary_weight=0`` leaves a regression on the text."""
+
     noise: int = 16
-    hidden: int = 256
     adversary_weight: float = 0.5
-    batch_items: int = 256
-    seed: int = 7
-    loop: LoopConfig = field(
-        default_factory=lambda: LoopConfig(epochs=60, weight_decay=0.05, final_rate_share=0.05)
-    )
 
 
 @dataclass(frozen=True)

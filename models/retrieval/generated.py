@@ -17,8 +17,6 @@ that a new item is served the moment its text is known.
 
 # N items of a batch, V catalog, E text width, D factors, Z latent, H hidden
 
-import math
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
@@ -36,46 +34,20 @@ from domain.errors import BadInputError
 from models.artifacts import load_model, save_model
 from models.catalog import FIRST_ITEM, Catalog
 from models.loop import LoopConfig, fit
-from models.ranks import share
 from models.retrieval.als import AlsRetriever
 from models.retrieval.base import Embeddings, FitContext
 from models.retrieval.config import AlsConfig, GanConfig, VaeConfig
+from models.rows import Shuffled, TensorRows
 
 DRAWS = 32
 
 
 @dataclass(frozen=True)
-class ItemBatch:
+class ItemBatch(TensorRows):
     """N items: their texts' vectors and their places."""
 
     text_NE: Tensor
     place_ND: Tensor
-
-    def __len__(self) -> int:
-        """N."""
-        return len(self.text_NE)
-
-    def share(self, number: int, of: int) -> "ItemBatch":
-        """Some of the items."""
-        rows = share(len(self), number, of)
-        return ItemBatch(self.text_NE[rows], self.place_ND[rows])
-
-
-class Items:
-    """The items that were taken, shuffled anew each epoch: a ``models.loop.Batches``."""
-
-    def __init__(self, everything: ItemBatch, *, batch_items: int, seed: int) -> None:
-        self._all, self._batch_items, self._seed = everything, batch_items, seed
-
-    def __len__(self) -> int:
-        """Batches in one epoch."""
-        return math.ceil(len(self._all) / self._batch_items)
-
-    def epoch(self, number: int) -> Iterator[ItemBatch]:
-        """The batches of one epoch, the last one smaller."""
-        order = np.random.default_rng([self._seed, number]).permutation(len(self._all))
-        for rows in torch.split(torch.from_numpy(order), self._batch_items):
-            yield ItemBatch(self._all.text_NE[rows], self._all.place_ND[rows])
 
 
 def _layers(width: int, hidden: int, out: int) -> nn.Sequential:
@@ -172,11 +144,9 @@ class ItemGan(nn.Module):
 
     def place(self, text_NE: Tensor) -> Tensor:
         """Where an item belongs by its text alone, the mean of draws: [N, D]."""
-        generator_state = torch.get_rng_state()
-        torch.manual_seed(self.config.seed)
-        drawn = [self.made(text_NE) for _ in range(DRAWS)]
-        torch.set_rng_state(generator_state)
-        return torch.stack(drawn).mean(dim=0)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.config.seed)
+            return torch.stack([self.made(text_NE) for _ in range(DRAWS)]).mean(dim=0)
 
 
 class _Generated(AlsRetriever):
@@ -216,10 +186,42 @@ class _Generated(AlsRetriever):
         index = catalog.index_of(examples.column("item_id"))
         is_taken_V = np.bincount(index, minlength=len(catalog)) > 0
         is_taken_V[:FIRST_ITEM] = False
-        factors_VD = completed(
-            learned.factors_VD, context.text_VE, is_taken_V, cls=cls, config=config, context=context
+        factors_VD = cls._completed(
+            learned.factors_VD, context.text_VE, is_taken_V, config=config, context=context
         )
         return cls(factors_VD, config)
+
+    @classmethod
+    def _completed(
+        cls,
+        factors_VD: Embeddings,
+        text_VE: Embeddings,
+        is_taken_V: npt.NDArray[np.bool_],
+        *,
+        config: Any,
+        context: FitContext,
+    ) -> Embeddings:
+        """The same factors, with those of the items that were not taken made from their texts."""
+        scale = float(factors_VD[is_taken_V].std())
+        torch.manual_seed(config.seed)
+        network = cls.network_class(config, text_VE.shape[1], factors_VD.shape[1])
+        everything = ItemBatch(
+            torch.from_numpy(text_VE[is_taken_V]), torch.from_numpy(factors_VD[is_taken_V] / scale)
+        )
+        fit(
+            network,
+            Shuffled(everything, batch_rows=config.batch_items, seed=config.seed),
+            lambda module, batch: module.loss(batch),  # type: ignore[operator]
+            config=config.loop,
+            progress=context.progress,
+            stage=cls.name,
+        )
+        is_new_V = ~is_taken_V & (np.linalg.norm(text_VE, axis=1) > 0)
+        with torch.inference_mode():
+            placed_ND = network.cpu().place(torch.from_numpy(text_VE[is_new_V]))
+        made_VD = factors_VD.copy()
+        made_VD[is_new_V] = placed_ND.numpy() * scale
+        return made_VD
 
     def save(self, folder: Path) -> None:
         """Write the model folder."""
@@ -235,39 +237,6 @@ class _Generated(AlsRetriever):
         loop = LoopConfig(**content.pop("loop"))  # type: ignore[arg-type]
         config = cls.config_class(**content, als=als, loop=loop)  # type: ignore[arg-type]
         return cls(artifact.tensors["factors_VD"].astype(np.float32), config)
-
-
-def completed(
-    factors_VD: Embeddings,
-    text_VE: Embeddings,
-    is_taken_V: npt.NDArray[np.bool_],
-    *,
-    cls: type[_Generated],
-    config: VaeConfig | GanConfig,
-    context: FitContext,
-) -> Embeddings:
-    """The same factors, with those of the items that were not taken made from their texts."""
-    scale = float(factors_VD[is_taken_V].std())
-    torch.manual_seed(config.seed)
-    network = cls.network_class(config, text_VE.shape[1], factors_VD.shape[1])  # type: ignore[arg-type]
-    everything = ItemBatch(
-        torch.from_numpy(text_VE[is_taken_V]), torch.from_numpy(factors_VD[is_taken_V] / scale)
-    )
-    fit(
-        network,
-        Items(everything, batch_items=config.batch_items, seed=config.seed),
-        lambda module, batch: module.loss(batch),  # type: ignore[operator]
-        config=config.loop,
-        progress=context.progress,
-        stage=cls.name,
-    )
-    made_VD = factors_VD.copy()
-    has_text_V = np.linalg.norm(text_VE, axis=1) > 0
-    is_new_V = ~is_taken_V & has_text_V
-    with torch.inference_mode():
-        placed_ND = network.cpu().place(torch.from_numpy(text_VE[is_new_V]))
-    made_VD[is_new_V] = placed_ND.numpy() * scale
-    return made_VD
 
 
 class VaeRetriever(_Generated):

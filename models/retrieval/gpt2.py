@@ -14,18 +14,17 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from models.batch import UserBatch
 from models.catalog import FIRST_ITEM
 from models.retrieval.config import Gpt2Config, NextItemConfig
-from models.retrieval.network import ItemEmbedding
-from models.retrieval.next_item import NextItemNetwork, NextItemRetriever, known_items
+from models.retrieval.next_item import HistoryNetwork, NextItemRetriever, known_items
 
 Ints = npt.NDArray[np.int64]
 
 
-class Gpt2Network(NextItemNetwork):
+class Gpt2Network(HistoryNetwork):
     """Item embeddings in and out, GPT-2 between them."""
 
     def __init__(
@@ -33,9 +32,7 @@ class Gpt2Network(NextItemNetwork):
     ) -> None:
         from transformers import GPT2Config, GPT2Model
 
-        nn.Module.__init__(self)
-        self.config = config
-        self.items = ItemEmbedding(catalog_size, config.width, text_VE)
+        super().__init__(config, catalog_size, text_VE)
         self.body = GPT2Model(
             GPT2Config(
                 vocab_size=1,  # Its own token embedding is not used.
@@ -52,7 +49,7 @@ class Gpt2Network(NextItemNetwork):
         self.body.wte.requires_grad_(False)
 
     def forward(self, tokens_BTD: Tensor) -> Tensor:
-        """The state after each item: [B, T, D]; see ``NextItemNetwork``."""
+        """The state after each item: [B, T, D]; see ``HistoryNetwork``."""
         states_BTD: Tensor = self.body(inputs_embeds=tokens_BTD).last_hidden_state
         return states_BTD
 
@@ -62,7 +59,7 @@ class Gpt2Retriever(NextItemRetriever):
 
     name: ClassVar[str] = "gpt2"
     config_class: ClassVar[type[NextItemConfig]] = Gpt2Config
-    network_class: ClassVar[type[NextItemNetwork]] = Gpt2Network
+    network_class: ClassVar[type[HistoryNetwork]] = Gpt2Network
 
     def written(self, batch: UserBatch, *, count: int) -> Ints:
         """The likeliest continuation of each history, item by item: item_index [B, count].

@@ -24,32 +24,21 @@ from torch import Tensor
 from domain.schemas import BOUGHT_HALF_LIFE_DAYS, HISTORY_LENGTH
 from models.catalog import Catalog
 from models.histories import day_number, day_numbers, order_of_events
-from models.ranks import share
 from models.retrieval.config import SequenceConfig
+from models.rows import TensorRows
 
 Ints = npt.NDArray[np.int64]
 _PRIOR_FLOOR = 1e-6
 
 
 @dataclass(frozen=True)
-class MomentBatch:
+class MomentBatch(TensorRows):
     """B training rows; the fields are the network's inputs and the wanted weights."""
 
     history_BT: Tensor
     bought_BV: Tensor
     prior_BKV: Tensor
     wanted_BV: Tensor
-
-    def __len__(self) -> int:
-        """B."""
-        return len(self.history_BT)
-
-    def share(self, number: int, of: int) -> "MomentBatch":
-        """Some of the rows."""
-        rows = share(len(self), number, of)
-        return MomentBatch(
-            self.history_BT[rows], self.bought_BV[rows], self.prior_BKV[rows], self.wanted_BV[rows]
-        )
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,6 @@ buyers come back for the same ones. This one knows an order of single interactio
 
 # B users, T history length, D width, P positions, V catalog
 
-import hashlib
 import logging
 from collections.abc import Callable
 from dataclasses import asdict
@@ -35,18 +34,22 @@ from models.catalog import FIRST_ITEM, Catalog
 from models.device import Device, choose_device
 from models.histories import require_before
 from models.loop import History, LoopConfig, fit
-from models.retrieval.base import FitContext, Scores, Validate, hide_non_items
+from models.retrieval.base import FitContext, Scores, Validate, fingerprint, hide_non_items
 from models.retrieval.config import NextItemConfig
-from models.retrieval.moments import Events
+from models.retrieval.moments import Events, Ints
 from models.retrieval.network import Block, ItemEmbedding, moved_left, rotations
 from models.retrieval.positions import PositionBatch, Positions
 from models.softmax import full_softmax, sampled_softmax
+from models.weights import arrays_of, put_arrays
 
 logger = logging.getLogger(__name__)
 
 
-class NextItemNetwork(nn.Module):
-    """Histories in, a state after every item out; a score is a state times an item's vector."""
+class HistoryNetwork(nn.Module):
+    """Histories in, a state after every item out; a score is a state times an item's vector.
+
+    What is between them is a subclass's ``forward``.
+    """
 
     def __init__(
         self, config: NextItemConfig, catalog_size: int, text_VE: Tensor | None = None
@@ -54,10 +57,11 @@ class NextItemNetwork(nn.Module):
         super().__init__()
         self.config = config
         self.items = ItemEmbedding(catalog_size, config.width, text_VE)
-        self.blocks = nn.ModuleList(
-            Block(config.width, config.heads, config.dropout) for _ in range(config.blocks)
-        )
-        self.norm = nn.LayerNorm(config.width)
+
+    def entered(self, tokens_BTD: Tensor) -> Tensor:
+        """The items' vectors as a layer takes them: of unit size, some of it dropped."""
+        scaled_BTD = tokens_BTD * self.config.width**0.5
+        return functional.dropout(scaled_BTD, self.config.dropout, self.training)
 
     def forward(self, tokens_BTD: Tensor) -> Tensor:
         """The state after each item: [B, T, D].
@@ -66,14 +70,7 @@ class NextItemNetwork(nn.Module):
             tokens_BTD: The items' vectors, oldest → newest; what stands to the right of a position
                 does not reach it.
         """
-        x_BTD = functional.dropout(
-            tokens_BTD * self.config.width**0.5, self.config.dropout, self.training
-        )
-        rotation = rotations(x_BTD.shape[1], self.config.width // self.config.heads, x_BTD.device)
-        for block in self.blocks:
-            x_BTD = block(x_BTD, rotation)
-        states_BTD: Tensor = self.norm(x_BTD)
-        return states_BTD
+        raise NotImplementedError
 
     def last_states(self, history_BT: Tensor, items_VD: Tensor) -> Tensor:
         """The state after the newest item: [B, D]; of a row without items it means nothing.
@@ -89,14 +86,36 @@ class NextItemNetwork(nn.Module):
         return last_BD
 
 
+class NextItemNetwork(HistoryNetwork):
+    """Causal transformer blocks."""
+
+    def __init__(
+        self, config: NextItemConfig, catalog_size: int, text_VE: Tensor | None = None
+    ) -> None:
+        super().__init__(config, catalog_size, text_VE)
+        self.blocks = nn.ModuleList(
+            Block(config.width, config.heads, config.dropout) for _ in range(config.blocks)
+        )
+        self.norm = nn.LayerNorm(config.width)
+
+    def forward(self, tokens_BTD: Tensor) -> Tensor:
+        """The state after each item: [B, T, D]; see ``HistoryNetwork``."""
+        x_BTD = self.entered(tokens_BTD)
+        rotation = rotations(x_BTD.shape[1], self.config.width // self.config.heads, x_BTD.device)
+        for block in self.blocks:
+            x_BTD = block(x_BTD, rotation)
+        states_BTD: Tensor = self.norm(x_BTD)
+        return states_BTD
+
+
 class NextItemRetriever:
     """The trained network. Who has no known item in the history gets no opinion."""
 
     name: ClassVar[str] = "next_item"
     config_class: ClassVar[type[NextItemConfig]] = NextItemConfig
-    network_class: ClassVar[type[NextItemNetwork]] = NextItemNetwork
+    network_class: ClassVar[type[HistoryNetwork]] = NextItemNetwork
 
-    def __init__(self, network: NextItemNetwork, history: History | None = None) -> None:
+    def __init__(self, network: HistoryNetwork, history: History | None = None) -> None:
         self.network = network.eval()
         self.history = history or History()
 
@@ -118,16 +137,8 @@ class NextItemRetriever:
         context = context or FitContext()
         device = choose_device()
         events = Events.of(examples, catalog)
-        draw_V = draw_shares(events.item, len(catalog), power=config.negative_power)
-        positions = Positions(
-            events.user,
-            events.item,
-            history_length=config.history_length,
-            batch_targets=config.batch_targets,
-            negatives=config.negatives,
-            draw_V=draw_V,
-            seed=config.seed,
-            device=device.device,
+        positions = positions_of(
+            events.user, events.item, catalog_size=len(catalog), config=config, device=device
         )
         torch.manual_seed(config.seed)
         text = None if context.text_VE is None else torch.from_numpy(context.text_VE)
@@ -135,11 +146,11 @@ class NextItemRetriever:
         history = fit(
             network,
             positions,
-            make_loss(config, draw_V, device),
+            make_loss(config, positions.draw_V, device),
             config=config.loop,
             validate=_validation(context.validate),
             checkpoint=context.checkpoint,
-            fingerprint=_fingerprint(events, config, context),
+            fingerprint=fingerprint(config, events.user, events.item, text_VE=context.text_VE),
             progress=context.progress,
             stage=cls.name,
             device=device,
@@ -153,9 +164,8 @@ class NextItemRetriever:
 
     def save(self, folder: Path) -> None:
         """Write the model folder."""
-        weights = {name: value.numpy() for name, value in self.network.state_dict().items()}
         content = {"config": asdict(self.network.config), "history": self.history.to_json()}
-        save_model(folder, model=self.name, config=content, tensors=weights)
+        save_model(folder, model=self.name, config=content, tensors=arrays_of(self.network))
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -163,16 +173,12 @@ class NextItemRetriever:
         artifact = load_model(folder, model=cls.name)
         fields = dict(artifact.config["config"])  # type: ignore[call-overload]
         config = cls.config_class(**fields | {"loop": LoopConfig(**fields["loop"])})
-        history = dict(artifact.config["history"])  # type: ignore[call-overload]
-        history |= {name: tuple(history[name]) for name in ("train_loss", "validation")}
         network = cls.network_class(config, len(artifact.tensors["items.ids"]))
-        network.load_state_dict(
-            {name: torch.from_numpy(np.array(value)) for name, value in artifact.tensors.items()}
-        )
-        return cls(network, History(**history))
+        put_arrays(network, artifact.tensors)
+        return cls(network, History.from_json(artifact.config["history"]))
 
 
-def network_scores(network: NextItemNetwork, batch: UserBatch) -> Scores:
+def network_scores(network: HistoryNetwork, batch: UserBatch) -> Scores:
     """The network's logits for a batch, wherever the network lives."""
     history_BT = known_items(batch.history_BT)[:, -network.config.history_length :]
     device = network.items.ids.device
@@ -207,6 +213,22 @@ def draw_shares(
     return np.asarray(weight_V / weight_V.sum())
 
 
+def positions_of(
+    user: Ints, item: Ints, *, catalog_size: int, config: NextItemConfig, device: Device
+) -> Positions:
+    """The training rows of interactions in order: by user, oldest → newest."""
+    return Positions(
+        user,
+        item,
+        history_length=config.history_length,
+        batch_targets=config.batch_targets,
+        negatives=config.negatives,
+        draw_V=draw_shares(item, catalog_size, power=config.negative_power),
+        seed=config.seed,
+        device=device.device,
+    )
+
+
 def make_loss(
     config: NextItemConfig, draw_V: npt.NDArray[np.float64], device: Device
 ) -> Callable[[nn.Module, PositionBatch], Tensor]:
@@ -215,7 +237,7 @@ def make_loss(
     log_q_V = torch.from_numpy(np.log(expected_V)).float().to(device.device)
 
     def loss(module: nn.Module, batch: PositionBatch) -> Tensor:
-        network: NextItemNetwork = module  # type: ignore[assignment]
+        network: HistoryNetwork = module  # type: ignore[assignment]
         history_R, target_P = batch.history_BT.flatten(), batch.target_P
         if not config.negatives:
             items_VD = network.items()
@@ -241,12 +263,3 @@ def _validation(validate: Validate | None) -> Callable[[nn.Module], float] | Non
     if validate is None:
         return None
     return lambda network: validate(lambda batch: network_scores(network, batch))  # type: ignore[arg-type]
-
-
-def _fingerprint(events: Events, config: NextItemConfig, context: FitContext) -> str:
-    digest = hashlib.sha256(repr(config).encode())
-    for array in (events.user, events.item):
-        digest.update(array.tobytes())
-    if context.text_VE is not None:
-        digest.update(context.text_VE.tobytes())
-    return digest.hexdigest()

@@ -88,7 +88,8 @@ class Positions:
         self._begin_U, self._length_U = _windows(user, history_length)
         self._item_N = torch.from_numpy(np.append(item, 0)).to(device)
         self._batch_targets, self._negatives, self._seed = batch_targets, negatives, seed
-        self._cumulated_V, self._device = np.cumsum(draw_V), device
+        self.draw_V, self._device = draw_V, device
+        self._cumulated_V = np.cumsum(draw_V)
 
     @property
     def target_count(self) -> int:

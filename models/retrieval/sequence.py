@@ -6,7 +6,6 @@ itself, so that the last days count although no target lies in them.
 
 # B users, T history length, V catalog, K priors
 
-import hashlib
 import logging
 from collections.abc import Callable
 from dataclasses import asdict
@@ -29,11 +28,12 @@ from models.evaluate import TASKS, judge, make_task
 from models.histories import day_number, require_before, user_batch_at
 from models.loop import History, LoopConfig, fit
 from models.losses import any_and_new_loss, sampled_columns
-from models.retrieval.base import FitContext, Scores, hide_non_items
+from models.retrieval.base import FitContext, Scores, fingerprint, hide_non_items
 from models.retrieval.config import SequenceConfig
 from models.retrieval.moments import Events, MomentBatch, Moments, Priors
 from models.retrieval.network import SequenceNetwork
 from models.splits import split_by_time
+from models.weights import arrays_of, put_arrays
 
 logger = logging.getLogger(__name__)
 
@@ -96,7 +96,9 @@ class SequenceRetriever:
             config=config.loop,
             validate=validate,
             checkpoint=context.checkpoint,
-            fingerprint=_fingerprint(events, config, context),
+            fingerprint=fingerprint(
+                config, events.user, events.item, events.day, events.weight, text_VE=context.text_VE
+            ),
             progress=context.progress,
             stage="sequence",
             device=device,
@@ -111,7 +113,7 @@ class SequenceRetriever:
 
     def save(self, folder: Path) -> None:
         """Write the model folder."""
-        weights = {name: value.numpy() for name, value in self.network.state_dict().items()}
+        weights = arrays_of(self.network)
         content = {"config": asdict(self.network.config), "history": self.history.to_json()}
         save_model(
             folder, model=self.name, config=content, tensors={**weights, "prior_KV": self.prior_KV}
@@ -124,8 +126,8 @@ class SequenceRetriever:
         tensors = dict(artifact.tensors)
         prior_KV = tensors.pop("prior_KV").astype(np.float32)
         network = SequenceNetwork(_config(artifact.config["config"]), prior_KV.shape[1])
-        network.load_state_dict({name: torch.from_numpy(value) for name, value in tensors.items()})
-        return cls(network, prior_KV, _history(artifact.config["history"]))
+        put_arrays(network, tensors)
+        return cls(network, prior_KV, History.from_json(artifact.config["history"]))
 
 
 def network_scores(
@@ -218,23 +220,8 @@ def _prior_before(
     return np.asarray(priors.at(np.array([day_number(until) - 1]))[0])
 
 
-def _fingerprint(events: Events, config: SequenceConfig, context: FitContext) -> str:
-    digest = hashlib.sha256(repr(config).encode())
-    for array in (events.user, events.item, events.day, events.weight):
-        digest.update(array.tobytes())
-    if context.text_VE is not None:
-        digest.update(context.text_VE.tobytes())
-    return digest.hexdigest()
-
-
 def _config(content: object) -> SequenceConfig:
     fields = dict(content)  # type: ignore[call-overload]
     fields["loop"] = LoopConfig(**fields["loop"])
     fields["prior_half_lives_days"] = tuple(fields["prior_half_lives_days"])
     return SequenceConfig(**fields)
-
-
-def _history(content: object) -> History:
-    fields = dict(content)  # type: ignore[call-overload]
-    fields |= {name: tuple(fields[name]) for name in ("train_loss", "validation")}
-    return History(**fields)

@@ -1,7 +1,7 @@
 import numpy as np
 import torch
 
-from models.ranking.lists import ListBatches, RankingLists, concatenate
+from models.ranking.lists import RankingLists, concatenate, list_batches
 
 
 def test_thinning_keeps_what_was_wanted_and_never_padding(lists):
@@ -48,7 +48,7 @@ def test_what_was_saved_is_what_is_loaded(lists, tmp_path):
 
 
 def test_an_epoch_holds_every_list_once_in_an_order_of_its_own(lists):
-    batches = ListBatches(lists, batch_lists=5, seed=1, device=torch.device("cpu"))
+    batches = list_batches(lists, batch_lists=5, seed=1, device=torch.device("cpu"))
     epochs = [
         [tuple(row) for batch in batches.epoch(number) for row in batch.item_index_LC.tolist()]
         for number in (0, 1, 0)

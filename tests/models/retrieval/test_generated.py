@@ -15,10 +15,10 @@ from models.retrieval.generated import (
     GanRetriever,
     ItemBatch,
     ItemGan,
-    Items,
     ItemVae,
     VaeRetriever,
 )
+from models.rows import Shuffled
 
 ALS = AlsConfig(factors=8, regularization=1.0, iterations=4, threads=1)
 LOOP = LoopConfig(epochs=150, learning_rate=5e-3, warmup_steps=5, patience=0)
@@ -96,7 +96,7 @@ def test_the_latent_takes_up_what_the_text_does_not_tell():
         config = VaeConfig(latent=latent, hidden=32, kl_weight=0.2, loop=LOOP)
         torch.manual_seed(0)
         network = ItemVae(config, 3, 2)
-        items = Items(batch, batch_items=100, seed=1)
+        items = Shuffled(batch, batch_rows=100, seed=1)
         fit(network, items, lambda net, one: net.loss(one), config=config.loop)
         with torch.inference_mode():
             mean, _ = network.encoded(batch)
@@ -129,7 +129,7 @@ def test_played_against_the_generator_makes_both_places_and_not_the_middle():
         config = GanConfig(adversary_weight=weight, hidden=64, noise=4, loop=LOOP)
         torch.manual_seed(0)
         gan = ItemGan(config, 3, 2)
-        items = Items(batch, batch_items=100, seed=1)
+        items = Shuffled(batch, batch_rows=100, seed=1)
         fit(gan, items, lambda net, one: net.loss(one), config=replace(LOOP, epochs=300))
         with torch.inference_mode():
             spread[weight] = gan.made(batch.text_NE)[:, 0].abs().mean().item()

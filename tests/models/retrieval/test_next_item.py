@@ -16,8 +16,9 @@ from models.retrieval.next_item import (
     NextItemRetriever,
     draw_shares,
     make_loss,
+    positions_of,
 )
-from models.retrieval.positions import PositionBatch, Positions
+from models.retrieval.positions import PositionBatch
 
 V = 30
 CPU = Device(torch.device("cpu"), False, "")
@@ -78,16 +79,7 @@ def walks(count=40, steps=9, seed=2):
 
 
 def positions(user, item, config=CONFIG):
-    return Positions(
-        user,
-        item,
-        history_length=config.history_length,
-        batch_targets=config.batch_targets,
-        negatives=config.negatives,
-        draw_V=draw_shares(item, V, power=config.negative_power),
-        seed=config.seed,
-        device=CPU.device,
-    )
+    return positions_of(user, item, catalog_size=V, config=config, device=CPU)
 
 
 def trained(user, item, config=CONFIG):
