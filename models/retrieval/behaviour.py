@@ -14,6 +14,7 @@ from typing import ClassVar
 from torch import Tensor, nn
 from torch.nn import functional
 
+from models.dropout import dropout
 from models.retrieval.config import ConvolutionConfig, GruConfig, NextItemConfig
 from models.retrieval.next_item import HistoryNetwork, NextItemRetriever
 
@@ -44,7 +45,7 @@ class GruNetwork(HistoryNetwork):
             x_BTD = x_BTD.reshape(rows * steps, 1, width)
         states_BTD, _ = self.recurrence(x_BTD)
         normed_BTD: Tensor = self.norm(states_BTD.reshape(rows, steps, width))
-        return functional.dropout(normed_BTD, self.config.dropout, self.training)
+        return dropout(normed_BTD, self.config.dropout, self.training)
 
 
 class _Convolution(nn.Module):
@@ -61,7 +62,7 @@ class _Convolution(nn.Module):
         normed_BDT = self.norm(x_BTD).transpose(1, 2)
         mixed_BDT = functional.glu(self.mix(functional.pad(normed_BDT, (self.back, 0))), dim=1)
         told_BTD = self.down(mixed_BDT.transpose(1, 2))
-        return x_BTD + functional.dropout(told_BTD, self.dropout, self.training)
+        return x_BTD + dropout(told_BTD, self.dropout, self.training)
 
 
 class ConvolutionNetwork(HistoryNetwork):

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from models.dropout import dropout
 from models.retrieval.config import SequenceConfig
 
 ROTARY_BASE = 1_000.0
@@ -78,15 +79,14 @@ class Block(nn.Module):
         """One layer: [B, S, D] → [B, S, D]."""
         rows, steps, width = x_BSD.shape
         qkv = self.qkv(self.norm_attention(x_BSD)).view(rows, steps, 3, self.heads, -1)
-        query, key, value = (part.transpose(1, 2) for part in qkv.unbind(dim=2))
-        mixed = functional.scaled_dot_product_attention(
-            rotate(query, rotation_S1F), rotate(key, rotation_S1F), value, is_causal=True
-        )
+        queries_keys, value = qkv.permute(2, 0, 3, 1, 4).split([2, 1])
+        query, key = rotate(queries_keys, rotation_S1F)
+        mixed = functional.scaled_dot_product_attention(query, key, value[0], is_causal=True)
         joined = self.out(mixed.transpose(1, 2).reshape(rows, steps, width))
-        x_BSD = x_BSD + functional.dropout(joined, self.dropout, self.training)
+        x_BSD = x_BSD + dropout(joined, self.dropout, self.training)
         up, gate = self.gate(self.norm_feed(x_BSD)).chunk(2, dim=-1)
         fed = self.down(up * functional.silu(gate))
-        return x_BSD + functional.dropout(fed, self.dropout, self.training)
+        return x_BSD + dropout(fed, self.dropout, self.training)
 
 
 class SequenceNetwork(nn.Module):
@@ -145,7 +145,7 @@ class SequenceNetwork(nn.Module):
         lengths_B = (history_BT > 0).sum(dim=1)
         ids_BT = moved_left(history_BT, lengths_B)
         tokens_BTD = items_VD[ids_BT] * self.config.width**0.5
-        tokens_BTD = functional.dropout(tokens_BTD, self.config.dropout, self.training)
+        tokens_BTD = dropout(tokens_BTD, self.config.dropout, self.training)
         x_BSD = torch.cat([self.first.expand(len(ids_BT), 1, -1), tokens_BTD], dim=1)
         rotation = rotations(x_BSD.shape[1], self.config.width // self.config.heads, x_BSD.device)
         for block in self.blocks:
@@ -153,7 +153,7 @@ class SequenceNetwork(nn.Module):
         last_BD = self.norm(x_BSD[torch.arange(len(x_BSD), device=x_BSD.device), lengths_B])
         total_B1 = bought_BV.sum(dim=1, keepdim=True).clamp(min=1e-6)
         bought_BD = self.norm_bought((bought_BV / total_B1).to(items_VD.dtype) @ items_VD)
-        bought_BD = functional.dropout(bought_BD, self.config.dropout, self.training)
+        bought_BD = dropout(bought_BD, self.config.dropout, self.training)
         return torch.cat([last_BD, bought_BD.to(last_BD.dtype)], dim=1)
 
 

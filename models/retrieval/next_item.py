@@ -26,12 +26,12 @@ import numpy.typing as npt
 import pyarrow as pa
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from models.artifacts import load_model, save_model
 from models.batch import UserBatch
 from models.catalog import FIRST_ITEM, Catalog
 from models.device import Device, choose_device
+from models.dropout import dropout
 from models.histories import require_before
 from models.loop import History, LoopConfig, fit
 from models.retrieval.base import FitContext, Scores, Validate, fingerprint, hide_non_items
@@ -61,7 +61,7 @@ class HistoryNetwork(nn.Module):
     def entered(self, tokens_BTD: Tensor) -> Tensor:
         """The items' vectors as a layer takes them: of unit size, some of it dropped."""
         scaled_BTD = tokens_BTD * self.config.width**0.5
-        return functional.dropout(scaled_BTD, self.config.dropout, self.training)
+        return dropout(scaled_BTD, self.config.dropout, self.training)
 
     def forward(self, tokens_BTD: Tensor) -> Tensor:
         """The state after each item: [B, T, D].
