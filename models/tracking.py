@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from domain.files import exclusive, folder_aside, put, sweep
 from models.runs import RunInfo
 from models.tried import State, Tried
 
@@ -92,8 +93,10 @@ class TrackedSearch:
         name = f"{self._name}/{tried.number}"
         tags = {"mlflow.parentRunId": self.run_id, "vitrine.reason": tried.reason}
         run_id = _find_or_create(self._client, self._experiment_id, name, tags=tags)
-        now = self._client.get_run(run_id).info.start_time
-        told = {"seconds": tried.seconds}
+        run = self._client.get_run(run_id).info
+        if run.status == _ENDED[tried.state]:
+            return  # Its end is written last.
+        now, told = run.start_time, {"seconds": tried.seconds}
         if tried.score is not None:
             told[TUNED_METRIC] = tried.score
         points = [Metric(key, value, now, 0) for key, value in told.items()]
@@ -118,7 +121,14 @@ def _opened(store: Path) -> "tuple[MlflowClient, str]":  # type: ignore[name-def
     from mlflow import MlflowClient
 
     logging.getLogger("alembic").setLevel(logging.WARNING)
-    store.mkdir(parents=True, exist_ok=True)
+    path = store / "mlflow.db"
+    with exclusive(store / "mlflow.lock"):
+        if not path.exists():
+            # MLflow makes its tables in many steps, and cannot go on from some of them.
+            sweep(store)
+            with folder_aside(store, path.name) as aside:
+                MlflowClient(tracking_uri=tracking_uri(aside)).search_experiments(max_results=1)
+                put(aside / path.name, path)
     client = MlflowClient(tracking_uri=tracking_uri(store))
     experiment = client.get_experiment_by_name(EXPERIMENT)
     if experiment is not None:

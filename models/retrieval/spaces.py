@@ -79,7 +79,8 @@ Dimension = Range | Choice
 Space = Mapping[str, Dimension]
 
 _SEEN: Final = Range(0.0, 0.5)
-_POWER: Final = Range(0.25, 16.0, is_log=True)
+_POWER: Final = Range(0.25, 4.0, is_log=True)
+"""What was bought often weighs the sum: at higher powers one wholesaler is the whole matrix."""
 _LOOP: Final[Space] = {
     "loop.learning_rate": Range(3e-4, 1e-2, is_log=True),
     "loop.weight_decay": Range(0.0, 0.5),
@@ -88,14 +89,14 @@ _ALS: Final[Space] = {
     "factors": Range(16, 256, is_log=True),
     "regularization": Range(1.0, 200.0, is_log=True),
     "alpha": Range(1.0, 40.0, is_log=True),
-    "power": Range(0.25, 4.0, is_log=True),
+    "power": _POWER,
     "iterations": Range(4, 16),
     "seen_weight": _SEEN,
 }
 _GENERATED: Final[Space] = {
     "als.regularization": Range(1.0, 200.0, is_log=True),
     "als.alpha": Range(1.0, 40.0, is_log=True),
-    "als.power": Range(0.25, 4.0, is_log=True),
+    "als.power": _POWER,
     "hidden": Range(64, 512, is_log=True),
     **_LOOP,
 }
