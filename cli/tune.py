@@ -30,7 +30,8 @@ def tune(
         int | None, typer.Option(help="End after so many trials, earlier calls' included.")
     ] = None,
     budget_s: Annotated[
-        float | None, typer.Option(help="End after so many seconds, earlier calls' included.")
+        float | None,
+        typer.Option(help="End after so many seconds of trying, earlier calls' included."),
     ] = None,
     until: Annotated[
         str | None,

@@ -73,7 +73,8 @@ class _OutOfTimeError(Exception):
 class Budget:
     """Trials, seconds or both: whichever is over first.
 
-    A call counts what earlier calls of the same search used, but for a trial that a kill cut off.
+    Seconds are those of drawing, fitting and judging. What earlier calls of the same search used
+    counts, but for the trial that a kill cut off.
 
     Raises:
         BadInputError: If there is neither, or one is not above 0.
@@ -332,7 +333,8 @@ def _spent_s(study: optuna.Study) -> float:
 
 def _tried(trial: FrozenTrial) -> Tried:
     state = _STATES[trial.state]
-    ended = trial.user_attrs.get("ended", {"seconds": 0.0, "reason": "it was cut off"})
+    ended = trial.user_attrs.get("ended", {"seconds": 0.0, "reason": ""})
+    is_cut = state == "failed" and not ended["reason"]
     return Tried(
         number=trial.number,
         state=state,
@@ -340,7 +342,7 @@ def _tried(trial: FrozenTrial) -> Tried:
         score=None if state == "failed" else trial.value,
         seconds=ended["seconds"],
         curve=tuple(value for _, value in sorted(trial.intermediate_values.items())),
-        reason=ended["reason"],
+        reason="it was cut off" if is_cut else ended["reason"],
     )
 
 
