@@ -22,6 +22,7 @@ COMMANDS: Final = {
     "check": "cli.check",
     "build": "cli.build",
     "materialize": "cli.materialize",
+    "tune": "cli.tune",
     "train": "cli.train",
     "evaluate": "cli.evaluate",
     "leaderboard": "cli.leaderboard",

@@ -1,5 +1,6 @@
 """``vitrine train``: learn every model on what was known before a day."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from domain.receipts import Stopwatch
     from domain.settings import Settings
     from models.alone import Alone
+    from models.retrieval.config import RetrievalPreset
     from models.runs import RunInfo
 
 app = typer.Typer(add_completion=False)
@@ -44,6 +46,14 @@ def train(
             help="Name of the run. Default: <until>-<preset>-<hash of settings and data>."
         ),
     ] = None,
+    settings_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--settings",
+            metavar="FILE",
+            help="With MODEL: settings that differ from the preset's, as vitrine tune writes them.",
+        ),
+    ] = None,
 ) -> None:
     """Train retrieval, ranking and their fusion on everything before a day, into runs/<run>.
 
@@ -52,16 +62,25 @@ def train(
     and ends with the same weights; a finished run is not trained twice.
     """
     from domain.clock import parse_day
+    from domain.errors import BadInputError
     from domain.receipts import Receipt, Stopwatch
 
     of, watch = settings(), Stopwatch()
     if model is not None:
-        day = parse_day(until) if until else _default_until(of)
-        _train_alone(of, model, until=day, preset_name=preset or of.preset, watch=watch)
+        _train_alone(
+            of,
+            model,
+            until=parse_day(until) if until else default_until(of),
+            preset_name=preset or of.preset,
+            settings_file=settings_file,
+            watch=watch,
+        )
         return
+    if settings_file is not None:
+        raise BadInputError("--settings are those of one model: name it, vitrine train MODEL")
     info = _train(
         of,
-        until=parse_day(until) if until else _default_until(of),
+        until=parse_day(until) if until else default_until(of),
         preset_name=preset or of.preset,
         name=run,
     )
@@ -81,7 +100,8 @@ def train(
     )
 
 
-def _default_until(of: "Settings") -> "date":
+def default_until(of: "Settings") -> "date":
+    """A week before the first day of which nothing has landed: it is left to judge on."""
     from datetime import timedelta
 
     return day_after_last(of) - timedelta(days=7)
@@ -122,15 +142,25 @@ def _train(of: "Settings", *, until: "date", preset_name: str, name: str | None)
 
 
 def _train_alone(
-    of: "Settings", name: str, *, until: "date", preset_name: str, watch: "Stopwatch"
+    of: "Settings",
+    name: str,
+    *,
+    until: "date",
+    preset_name: str,
+    settings_file: Path | None,
+    watch: "Stopwatch",
 ) -> None:
+    from dataclasses import asdict
+
     from domain.files import write_json
     from domain.receipts import Receipt
 
-    trained, count, judged_until = _fit_alone(of, name, until=until, preset_name=preset_name)
-    about = {"until": until, "judged_until": judged_until, "preset": preset_name}
+    preset = _preset_of_one(name, preset_name, settings_file)
+    trained, count, judged_until = _fit_alone(of, name, until=until, preset=preset)
+    about: dict[str, object] = {"until": until, "judged_until": judged_until, "preset": preset_name}
+    about["settings"] = None if settings_file is None else asdict(preset.of(name))
     told = of.root / "models" / f"{name}.json"
-    write_json(told, {**{key: str(value) for key, value in about.items()}, "tasks": trained.tasks})
+    write_json(told, {**about, "tasks": trained.tasks})
     finish(
         Receipt(
             command="train",
@@ -145,20 +175,32 @@ def _train_alone(
     )
 
 
+def _preset_of_one(name: str, preset_name: str, settings_file: Path | None) -> "RetrievalPreset":
+    """The preset, with one model's settings from a file."""
+    from dataclasses import replace
+
+    from models.presets import preset_of
+    from models.retrieval import retriever_class
+    from models.retrieval.settings_file import read_settings
+
+    retriever_class(name)
+    preset = preset_of(preset_name).retrieval
+    if settings_file is None:
+        return preset
+    config = read_settings(settings_file, preset.of(name), model=name)
+    return replace(preset, **{name: config})
+
+
 def _fit_alone(
-    of: "Settings", name: str, *, until: "date", preset_name: str
+    of: "Settings", name: str, *, until: "date", preset: "RetrievalPreset"
 ) -> "tuple[Alone, int, date]":
     """The judged model, how many interactions it learned from, and until when it was judged."""
     from domain.progress import Progress
     from models.alone import train_alone
     from models.catalog import Catalog
     from models.data import read_mart, read_training_data
-    from models.presets import preset_of
-    from models.retrieval import retriever_class
     from models.text import Encoder
 
-    retriever_class(name)
-    preset = preset_of(preset_name)
     data = read_training_data(of.marts, until=until)
     progress = Progress(of.progress_log, command="train")
     catalog = Catalog.from_table(data.items)
@@ -168,7 +210,7 @@ def _fit_alone(
         data,
         later=read_mart(of.marts, "retrieval_examples", before=judged_until),
         judged_until=judged_until,
-        preset=preset.retrieval,
+        preset=preset,
         folder=of.root / "models" / name,
         text_VE=Encoder(of.encoder).embed_catalog(catalog, of.cache, progress=progress),
         threads=of.train_threads,

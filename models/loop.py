@@ -74,6 +74,7 @@ def fit(
     *,
     config: LoopConfig,
     validate: Callable[[nn.Module], float] | None = None,
+    watch: Callable[[nn.Module], None] | None = None,
     checkpoint: Path | None = None,
     fingerprint: str = "",
     progress: ProgressCall = silent,
@@ -88,6 +89,7 @@ def fit(
         loss_fn: Mean loss of a batch; a scalar.
         config: Epochs, rates, patience, seed.
         validate: A number, higher is better; None keeps the last epoch.
+        watch: Shown the model whenever a validation is due; it changes nothing, but may raise.
         checkpoint: A file to resume from and to write after epochs; None keeps nothing.
         fingerprint: What the run depends on (data, model config); another's checkpoint is ignored.
         progress: Called every ``report_every_s`` with loss, rows/s and seconds left.
@@ -128,7 +130,7 @@ def fit(
                 _stop_not_finite(state, stage)
                 break
             seconds = time.monotonic() - began
-            score = _validated(model, validate, epoch, config=config, ranks=ranks)
+            score = _validated(model, validate, watch, epoch, config=config, ranks=ranks)
             _note_epoch(model, state, epoch, loss=loss, score=score, config=config)
             _note_speed(state, rows=rows, seconds=seconds, all_s=time.monotonic() - began)
             reporter.epoch_done(epoch, loss, score)
@@ -155,6 +157,7 @@ def _finish(model: nn.Module, state: _State, stage: str) -> None:
 def _validated(
     model: nn.Module,
     validate: Callable[[nn.Module], float] | None,
+    watch: Callable[[nn.Module], None] | None,
     epoch: int,
     *,
     config: LoopConfig,
@@ -162,11 +165,13 @@ def _validated(
 ) -> float | None:
     """The validation score in eval mode without gradients; None where none is due."""
     is_due = (epoch + 1) % config.validate_every == 0 or epoch + 1 == config.epochs
-    if validate is None or not is_due:
+    if not is_due or (validate is None and watch is None):
         return None
     model.eval()
     with torch.no_grad():
-        return ranks.of_first(float(validate(model)))
+        if watch is not None and ranks.is_first:
+            watch(model)
+        return None if validate is None else ranks.of_first(float(validate(model)))
 
 
 def _run_epoch(

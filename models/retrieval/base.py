@@ -23,6 +23,7 @@ __all__ = [
     "Retriever",
     "Scores",
     "Validate",
+    "Watch",
     "fingerprint",
     "hide_non_items",
 ]
@@ -31,6 +32,8 @@ Scores = npt.NDArray[np.float32]
 Embeddings = npt.NDArray[np.float32]
 Validate = Callable[[Callable[[UserBatch], Scores]], float]
 """Judges a way to score users; higher is better."""
+Watch = Callable[[Callable[[UserBatch], Scores]], None]
+"""Is shown a way to score users."""
 
 
 @dataclass(frozen=True)
@@ -41,12 +44,15 @@ class FitContext:
         text_VE: Text embedding of each item by ``item_index`` (``Encoder.embed_catalog``).
         validate: What decides when to stop, of users and targets that fitting does not see; None
             leaves it to the model.
+        watch: Shown how a network scores users whenever a validation is due; it changes nothing,
+            but may raise to end the fitting.
         checkpoint: A file to resume from after a kill; None keeps nothing.
         progress: Told where the work is.
     """
 
     text_VE: Embeddings | None = None
     validate: Validate | None = None
+    watch: Watch | None = None
     checkpoint: Path | None = None
     progress: ProgressCall = silent
 

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from datetime import date
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import ClassVar, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -32,9 +32,10 @@ from models.batch import UserBatch
 from models.catalog import FIRST_ITEM, Catalog
 from models.device import Device, choose_device
 from models.dropout import dropout
+from models.evaluate import ScoresFunction
 from models.histories import require_before
 from models.loop import History, LoopConfig, fit
-from models.retrieval.base import FitContext, Scores, Validate, fingerprint, hide_non_items
+from models.retrieval.base import FitContext, Scores, fingerprint, hide_non_items
 from models.retrieval.config import NextItemConfig
 from models.retrieval.moments import Events, Ints
 from models.retrieval.network import Block, ItemEmbedding, moved_left, rotations
@@ -43,6 +44,8 @@ from models.softmax import full_softmax, sampled_softmax
 from models.weights import arrays_of, put_arrays
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 
 class HistoryNetwork(nn.Module):
@@ -148,7 +151,8 @@ class NextItemRetriever:
             positions,
             make_loss(config, positions.draw_V, device),
             config=config.loop,
-            validate=_validation(context.validate),
+            validate=_shown(context.validate),
+            watch=_shown(context.watch),
             checkpoint=context.checkpoint,
             fingerprint=fingerprint(config, events.user, events.item, text_VE=context.text_VE),
             progress=context.progress,
@@ -259,7 +263,8 @@ def make_loss(
     return loss
 
 
-def _validation(validate: Validate | None) -> Callable[[nn.Module], float] | None:
-    if validate is None:
+def _shown(call: Callable[[ScoresFunction], T] | None) -> Callable[[nn.Module], T] | None:
+    """What is called with a way to score users, called with a network."""
+    if call is None:
         return None
-    return lambda network: validate(lambda batch: network_scores(network, batch))  # type: ignore[arg-type]
+    return lambda network: call(lambda batch: network_scores(network, batch))  # type: ignore[arg-type]

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from datetime import date, timedelta
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import ClassVar, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -24,18 +24,20 @@ from models.artifacts import load_model, save_model
 from models.batch import UserBatch
 from models.catalog import FIRST_ITEM, Catalog
 from models.device import Device, choose_device
-from models.evaluate import TASKS, judge, make_task
-from models.histories import day_number, require_before, user_batch_at
+from models.evaluate import ScoresFunction
+from models.histories import day_number, require_before
 from models.loop import History, LoopConfig, fit
 from models.losses import any_and_new_loss, sampled_columns
 from models.retrieval.base import FitContext, Scores, fingerprint, hide_non_items
 from models.retrieval.config import SequenceConfig
 from models.retrieval.moments import Events, MomentBatch, Moments, Priors
 from models.retrieval.network import SequenceNetwork
-from models.splits import split_by_time
+from models.validation import Validation
 from models.weights import arrays_of, put_arrays
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 
 class SequenceRetriever:
@@ -89,12 +91,14 @@ class SequenceRetriever:
         torch.manual_seed(config.seed)
         text = None if context.text_VE is None else torch.from_numpy(context.text_VE)
         network = SequenceNetwork(config, len(catalog), text)
+        prior_KV = _prior_before(examples, catalog, until=until, config=config)
         history = fit(
             network,
             moments,
             make_loss(events, len(catalog), config, device),
             config=config.loop,
             validate=validate,
+            watch=_shown(context.watch, prior_KV),
             checkpoint=context.checkpoint,
             fingerprint=fingerprint(
                 config, events.user, events.item, events.day, events.weight, text_VE=context.text_VE
@@ -104,7 +108,6 @@ class SequenceRetriever:
             device=device,
         )
         network.items.bake()
-        prior_KV = _prior_before(examples, catalog, until=until, config=config)
         return cls(network.cpu(), prior_KV, history)
 
     def scores(self, batch: UserBatch) -> Scores:
@@ -187,28 +190,23 @@ def make_validation(
         return None
     cutoff = until - timedelta(days=config.validation_days)
     try:
-        split = split_by_time(examples, cutoff=cutoff, until=until)
-        tasks = [make_task(name, split, catalog) for name in TASKS]
+        validation = Validation.of(examples, catalog, cutoff=cutoff, until=until)
     except CannotJudgeError as error:
         logger.info("no early stopping: %s", error)
         return None
-    batches = [
-        user_batch_at(split.train, catalog, until=cutoff, user_ids=list(task.user_ids))
-        for task in tasks
-    ]
-    prior_KV = _prior_before(split.train, catalog, until=cutoff, config=config)
+    prior_KV = _prior_before(validation.train, catalog, until=cutoff, config=config)
+    return _shown(validation.score, prior_KV)
 
-    def validate(network: nn.Module) -> float:
-        def scores(batch: UserBatch) -> Scores:
-            return hide_non_items(network_scores(network, batch, prior_KV))  # type: ignore[arg-type]
 
-        judged = [
-            judge(scores, batch, task, model="sequence").per_user.column("ndcg_at_10").to_numpy()
-            for batch, task in zip(batches, tasks, strict=True)
-        ]
-        return float(np.sqrt(np.prod([values.mean() for values in judged])))
-
-    return validate
+def _shown(
+    call: Callable[[ScoresFunction], T] | None, prior_KV: npt.NDArray[np.float32]
+) -> Callable[[nn.Module], T] | None:
+    """What is called with a way to score users, called with a network."""
+    if call is None:
+        return None
+    return lambda network: call(
+        lambda batch: hide_non_items(network_scores(network, batch, prior_KV))  # type: ignore[arg-type]
+    )
 
 
 def _prior_before(

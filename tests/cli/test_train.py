@@ -4,7 +4,7 @@ import pytest
 from typer.testing import CliRunner
 
 from cli.main import main, vitrine
-from cli.train import _default_until
+from cli.train import default_until
 from domain.clock import write_last_date
 from domain.errors import BadInputError
 from domain.files import write_json
@@ -23,12 +23,12 @@ def test_a_week_is_left_to_judge_on():
     settings = Settings()
     write_last_date(settings.lake, date(2011, 12, 9))
     # Not seen: 3, 4, 5, 6, 7, 8 and 9 December.
-    assert _default_until(settings) == date(2011, 12, 3)
+    assert default_until(settings) == date(2011, 12, 3)
 
 
 def test_before_anything_landed_the_default_is_refused():
     with pytest.raises(BadInputError, match="vitrine ingest"):
-        _default_until(Settings())
+        default_until(Settings())
 
 
 @pytest.mark.parametrize(

@@ -76,6 +76,11 @@ def _purchases(*, users: int, items: int, days: int):
 @pytest.fixture(scope="session")
 def planted() -> PlantedShop:
     """80 users, 40 items, 60 days; the last 15 are there to be judged."""
+    return make_planted()
+
+
+def make_planted() -> PlantedShop:
+    """The same, for tests elsewhere."""
     items = _items(40)
     return PlantedShop(
         items=items,

@@ -160,6 +160,30 @@ def test_validation_every_few_epochs_and_at_the_end():
     assert history.best_epoch == 4
 
 
+def test_who_watches_is_shown_the_model_and_changes_nothing():
+    config = replace(CONFIG, epochs=5, validate_every=2)
+    alone, watched, seen = network(), network(), []
+    fit(alone, Rows(), loss, config=config)
+
+    def watch(model: nn.Module) -> None:
+        assert not model.training
+        assert not torch.is_grad_enabled()
+        seen.append(weights(model))
+
+    history = fit(watched, Rows(), loss, config=config, watch=watch)
+    assert weights(watched) == weights(alone) == seen[-1]
+    assert len(seen) == 3  # After epochs 2, 4 and the last.
+    assert (history.validation, history.best_epoch) == ((), 4)
+
+
+def test_who_watches_may_end_it():
+    def watch(model: nn.Module) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(network(), Rows(stop_in=1), loss, config=CONFIG, watch=watch)
+
+
 def narrow(width: int) -> nn.Module:
     torch.manual_seed(1)
     return nn.Sequential(nn.Linear(1, width), nn.Tanh(), nn.Linear(width, 1))

@@ -3,9 +3,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from models import validation
 from models.histories import user_batch_at
 from models.loop import LoopConfig
-from models.retrieval import FitContext, sequence
+from models.retrieval import FitContext
 from models.retrieval.config import SequenceConfig
 from models.retrieval.sequence import SequenceRetriever
 
@@ -58,13 +59,13 @@ def test_a_large_catalog_is_learned_with_sampled_negatives(planted, caplog):
 
 def test_validation_is_the_end_of_what_is_seen(planted, monkeypatch):
     seen = []
-    real = sequence.split_by_time
+    real = validation.split_by_time
 
     def watch(examples, *, cutoff, until):
         seen.append((cutoff, until))
         return real(examples, cutoff=cutoff, until=until)
 
-    monkeypatch.setattr(sequence, "split_by_time", watch)
+    monkeypatch.setattr(validation, "split_by_time", watch)
     history = fit(planted, validation_days=10).history
     assert [(planted.cutoff - cutoff).days for cutoff, _ in seen] == [10]
     assert seen[0][1] == planted.cutoff
