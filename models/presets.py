@@ -53,7 +53,7 @@ PRESETS: Final = MappingProxyType(
             dnn=DnnConfig(widths=(16,), batch_lists=8, loop=_SHORT_LOOP),
             transformer=TransformerConfig(width=16, heads=1, batch_lists=8, loop=_SHORT_LOOP),
         ),
-        "base": TrainingPreset(retrieval=RETRIEVAL_PRESETS["base"]),
+        "base": TrainingPreset(retrieval=RETRIEVAL_PRESETS["base"], dnn=DnnConfig(members=3)),
     }
 )
 

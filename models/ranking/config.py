@@ -10,13 +10,17 @@ _LOOP: Final = LoopConfig(epochs=6, learning_rate=2e-3, weight_decay=1e-3, final
 
 @dataclass(frozen=True)
 class DnnConfig:
-    """``widths``: hidden layers. ``pointwise_weight``: share of BCE beside the listwise loss."""
+    """``widths``: hidden layers. ``pointwise_weight``: share of BCE beside the listwise loss.
+
+    ``members``: networks that are trained apart, each from another seed, and averaged.
+    """
 
     widths: tuple[int, ...] = (128, 64)
     dropout: float = 0.1
     pointwise_weight: float = 0.2
     batch_lists: int = 32
     loop: LoopConfig = _LOOP
+    members: int = 1
 
 
 @dataclass(frozen=True)

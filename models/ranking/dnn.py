@@ -3,13 +3,14 @@
 One cross layer (DCN v2, https://arxiv.org/abs/2008.13535) beside a multilayer perceptron, with a
 linear path around both. Differs: no embedding tables (ids are the transformer's business, so an
 erased person leaves nothing behind here), the cross layer is of low rank, standardization is part
-of the model, so that training and serving cannot disagree about it, and the linear path begins as
-reciprocal-rank fusion of the sources.
+of the model, so that training and serving cannot disagree about it, the linear path begins as
+reciprocal-rank fusion of the sources, and the score is the mean of a few such networks trained
+apart, whose mistakes differ (Lakshminarayanan et al. 2017, https://arxiv.org/abs/1612.01474).
 """
 
 # B lists, C candidates, F features
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Final
 
@@ -47,6 +48,9 @@ class FeatureNetwork(Standardized):
         self.linear = nn.Linear(width, 1)
         self.out = nn.Linear(before + width, 1)
         self._begin_as_rank_fusion()
+        self.others = nn.ModuleList(
+            FeatureNetwork(single(config), feature_names) for _ in range(config.members - 1)
+        )
 
     def _begin_as_rank_fusion(self) -> None:
         """Before learning anything, add the sources' reciprocal ranks: never worse than guessing.
@@ -65,8 +69,21 @@ class FeatureNetwork(Standardized):
         """Scores [B, C] of raw features [B, C, F]."""
         return self.score_standardized(self.standardize(features_BCF))
 
+    def take_member(self, number: int, trained: "FeatureNetwork") -> None:
+        """Take a network that was trained by itself as member ``number``, from 0."""
+        if number:
+            self.others[number - 1].load_state_dict(trained.state_dict())
+        else:
+            self.load_state_dict(trained.state_dict(), strict=False)
+
     def score_standardized(self, x_BCF: Tensor) -> Tensor:
-        """Scores [B, C] of features that ``standardize`` made."""
+        """Scores [B, C] of features that ``standardize`` made: the members' mean."""
+        scores_BC = self._own_score(x_BCF)
+        for other in self.others:
+            scores_BC = scores_BC + other.score_standardized(x_BCF)  # type: ignore[operator]
+        return scores_BC / (1 + len(self.others))
+
+    def _own_score(self, x_BCF: Tensor) -> Tensor:
         crossed_BCF = x_BCF * self.cross_up(self.cross_down(x_BCF))
         joined_BCH = torch.cat([self.hidden(x_BCF), crossed_BCF], dim=-1)
         scores_BC: Tensor = (self.out(joined_BCH) + self.linear(x_BCF)).squeeze(-1)
@@ -85,6 +102,11 @@ class FeatureNetwork(Standardized):
         network = cls(config, names)
         put_arrays(network, artifact.tensors)
         return network.eval()
+
+
+def single(config: DnnConfig) -> DnnConfig:
+    """One member's configuration."""
+    return replace(config, members=1)
 
 
 def _config_of(saved: object) -> tuple[DnnConfig, tuple[str, ...]]:

@@ -5,7 +5,7 @@
 import hashlib
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,7 @@ from domain.progress import silent
 from models import loop
 from models.device import Device, choose_device
 from models.ranking.config import DnnConfig, TransformerConfig, TwoTowersConfig
-from models.ranking.dnn import FeatureNetwork
+from models.ranking.dnn import FeatureNetwork, single
 from models.ranking.judge import list_ndcg, score_batch, score_lists
 from models.ranking.lists import ListBatch, RankingLists, list_batches
 from models.ranking.losses import ranking_loss
@@ -49,12 +49,37 @@ def fit_dnn(
     config: DnnConfig,
     context: TrainContext,
 ) -> tuple[FeatureNetwork, loop.History]:
-    """Train the feature network; the same seed, lists and machine give the same weights."""
+    """Train the feature network's members; the same seed, lists and machine give the same weights.
+
+    The history is the first member's.
+    """
     torch.manual_seed(context.seed)
-    network = FeatureNetwork(config, feature_names)
-    network.standardize_from(train.features_LCF[train.mask_LC])
-    history = _fit(network, train, validation, config=config, context=context, stage="dnn")
-    return network.cpu(), history
+    whole = FeatureNetwork(config, feature_names)
+    histories = []
+    for number in range(config.members):
+        seed = context.seed + number
+        torch.manual_seed(seed)
+        member = FeatureNetwork(single(config), feature_names)
+        member.standardize_from(train.features_LCF[train.mask_LC])
+        own = replace(single(config), loop=replace(config.loop, seed=config.loop.seed + number))
+        histories.append(
+            _fit(
+                member,
+                train,
+                validation,
+                config=own,
+                context=replace(context, seed=seed, checkpoint=_of_member(context, number)),
+                stage="dnn" if config.members == 1 else f"dnn {number + 1} of {config.members}",
+            )
+        )
+        whole.take_member(number, member.cpu())
+    return whole.eval(), histories[0]
+
+
+def _of_member(context: TrainContext, number: int) -> Path | None:
+    """Each member's own checkpoint: a run that was killed does not train the first ones again."""
+    path = context.checkpoint
+    return path.with_name(f"{path.name}-{number}") if path and number else path
 
 
 def fit_transformer(

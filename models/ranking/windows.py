@@ -17,8 +17,8 @@ from domain.errors import CannotJudgeError
 class WindowConfig:
     """How long a window is and how many there are, where the shop has enough days."""
 
-    days: int = 14
-    train_count: int = 4
+    days: int = 28
+    train_count: int = 3
 
 
 @dataclass(frozen=True)

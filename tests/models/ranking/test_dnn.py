@@ -1,3 +1,6 @@
+import json
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -66,6 +69,58 @@ def test_a_saved_network_gives_the_same_scores(network, lists, tmp_path):
     torch.testing.assert_close(loaded(features), network(features), rtol=0, atol=0)
     assert loaded.feature_names == network.feature_names
     assert loaded.config == network.config
+
+
+def several(names, lists, *, members: int, **context):
+    config = replace(CONFIG, members=members, loop=replace(CONFIG.loop, epochs=2))
+    return fit_dnn(
+        lists, lists, feature_names=names, config=config, context=replace(CPU, **context)
+    )[0]
+
+
+def test_the_score_is_the_mean_of_members_trained_apart(names, lists):
+    whole = several(names, lists, members=3)
+    features = torch.from_numpy(lists.features_LCF)
+    apart = []
+    for number in range(3):
+        loop = replace(CONFIG.loop, epochs=2, seed=CONFIG.loop.seed + number)
+        alone, _ = fit_dnn(
+            lists,
+            lists,
+            feature_names=names,
+            config=replace(CONFIG, loop=loop),
+            context=replace(CPU, seed=CPU.seed + number),
+        )
+        apart.append(alone(features))
+    assert not torch.allclose(apart[0], apart[1])
+    torch.testing.assert_close(whole(features), torch.stack(apart).mean(dim=0))
+
+
+def test_several_members_are_saved_whole(names, lists, tmp_path):
+    whole = several(names, lists, members=2)
+    whole.save(tmp_path / "dnn")
+    loaded = FeatureNetwork.load(tmp_path / "dnn")
+    features = torch.from_numpy(lists.features_LCF)
+    torch.testing.assert_close(loaded(features), whole(features), rtol=0, atol=0)
+
+
+def test_members_go_on_from_checkpoints_of_their_own(names, lists, tmp_path):
+    path = tmp_path / "dnn.checkpoint"
+    first = several(names, lists, members=2, checkpoint=path)
+    assert {each.name for each in tmp_path.iterdir()} == {path.name, f"{path.name}-1"}
+    again = several(names, lists, members=2, checkpoint=path)
+    features = torch.from_numpy(lists.features_LCF)
+    torch.testing.assert_close(again(features), first(features), rtol=0, atol=0)
+
+
+def test_a_network_saved_before_there_were_members_is_one(network, lists, tmp_path):
+    network.save(tmp_path / "dnn")
+    config = tmp_path / "dnn" / "config.json"
+    content = json.loads(config.read_text())
+    del content["config"]["members"]
+    config.write_text(json.dumps(content))
+    features = torch.from_numpy(lists.features_LCF)
+    assert torch.equal(FeatureNetwork.load(tmp_path / "dnn")(features), network(features))
 
 
 def test_twenty_seeded_steps_end_at_the_golden_loss(names, lists):
