@@ -1,0 +1,269 @@
+"""The k items of highest inner product, exactly: bounds for all items, float64 for the few.
+
+An answer is what a brute force in float64 over the float32 embeddings gives, ties to the lower
+``item_index``, whatever the machine, its threads and the other queries of a batch. Four sieves:
+
+1. Coarse scores of all items (``models/sieves.py``): in bfloat16 where the CPU multiplies tiles of
+   it (AMX), else in float32. Of these only the maxima of blocks of items are kept.
+2. A floor under each query's k-th best score; the blocks whose maximum may reach it live on.
+3. The float32 scores of their items, by the same floor.
+4. The float64 scores of what is left, little more than k items, sorted.
+
+float64 rounds as well, by some 10^-16 of both lengths: scores that are closer than this come in
+either order, the same one each time. Equal embeddings have equal scores.
+"""
+
+# B queries, V items, W = V padded to tiles, E width, K asked, N (query, item) pairs
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import torch
+from scipy import sparse
+
+from models.catalog import PADDING
+from models.sieves import (
+    LEAST_NORM,
+    UNDERFLOW,
+    Floats,
+    Hidden,
+    Indices,
+    Mask,
+    Table,
+    fine_scores,
+    sizes,
+    sum_error,
+    survivors,
+)
+
+MOST_NORM: Final = 1e18
+"""Longer embeddings are refused: a product of two would come near the end of float32."""
+QUERIES_AT_ONCE: Final = 256
+MAXIMA_AT_ONCE: Final = 1 << 23
+PAIRS_AT_ONCE: Final = 1 << 17
+"""(query, item) pairs in the fine sieves at once; more only where one query alone has more."""
+FEW_PAIRS: Final = 1 << 11
+"""So few have their float64 scores before torch has begun with the float32 ones."""
+DOTS_AT_ONCE: Final = 1 << 14
+
+
+@dataclass(frozen=True)
+class Best:
+    """The best items of each query, best first.
+
+    Attributes:
+        item_index_BK: int64. A query with fewer candidates than K ends with 0 (padding).
+        scores_BK: Inner products in float64, rounded to float32 after they were sorted; ``-inf``
+            beside padding.
+    """
+
+    item_index_BK: Indices
+    scores_BK: Floats
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """Queries of one call, what they may get, and where their answers go.
+
+    Attributes:
+        row_B: The row of each in ``into``.
+        may_V: Which items may be found at all; None is every item.
+        seen_N: What one query must not get, sorted: its place here · V + item.
+    """
+
+    queries_BE: Floats
+    norms_B: Floats
+    row_B: Indices
+    may_V: Mask | None
+    seen_N: Indices
+    into: Best
+    size: int
+
+    @property
+    def k(self) -> int:
+        return self.into.scores_BK.shape[1]
+
+    def hidden(self) -> Hidden | None:
+        if self.may_V is None and not len(self.seen_N):
+            return None
+        denied_H = np.zeros(0, np.int64) if self.may_V is None else np.flatnonzero(~self.may_V)
+        query_N, item_N = np.divmod(self.seen_N, self.size)
+        order = np.argsort(item_N, kind="stable")
+        return Hidden(denied_H, item_N[order], query_N[order])
+
+    def may(self, query_N: Indices, item_N: Indices) -> Mask:
+        """Whether the item, which may be one behind the last, is a candidate of the query."""
+        may_N = item_N < self.size
+        if self.may_V is not None:
+            may_N &= self.may_V[np.minimum(item_N, self.size - 1)]
+        if len(self.seen_N):
+            cell_N = query_N * self.size + item_N
+            at_N = np.minimum(np.searchsorted(self.seen_N, cell_N), len(self.seen_N) - 1)
+            may_N &= self.seen_N[at_N] != cell_N
+        return may_N
+
+
+class VectorIndex:
+    """Item embeddings, ready to be searched. Thread-safe: holds nothing of a search.
+
+    It copies the embeddings; with bfloat16 it takes 1.5 times their memory.
+    """
+
+    def __init__(self, items_VE: Floats, *, coarse: torch.dtype | None = None) -> None:
+        """Copy, round and measure the embeddings.
+
+        Args:
+            items_VE: One row per ``item_index``.
+            coarse: What the first sieve computes in, ``torch.bfloat16`` or ``torch.float32``; None
+                takes what is faster on this CPU. Answers do not depend on it.
+
+        Raises:
+            ValueError: If it is no matrix or empty, or an item is not finite or is longer than
+                ``MOST_NORM``.
+        """
+        items_VE = np.asarray(items_VE, dtype=np.float32)
+        if items_VE.ndim != 2 or not items_VE.size:
+            raise ValueError(f"expected items [V, E], not empty, got shape {items_VE.shape}")
+        self.size, self.width = items_VE.shape
+        self._table = Table.of(items_VE, _norms(items_VE, "item"), coarse or _fastest())
+
+    def best(
+        self,
+        queries_BE: Floats,
+        *,
+        k: int,
+        allowed_V: Mask | None = None,
+        excluded_BV: sparse.csr_matrix | None = None,
+    ) -> Best:
+        """The K = min(k, V) items of highest inner product with each query.
+
+        Args:
+            queries_BE: [B, E]; or one query [E], which is answered with [K].
+            k: How many, at least 1.
+            allowed_V: What may be found at all; None is every item.
+            excluded_BV: What a query must not get (what was seen): every cell that is not zero.
+
+        Raises:
+            ValueError: If k < 1, a shape does not fit, or a query is not finite or is longer than
+                ``MOST_NORM``.
+        """
+        queries_BE = np.ascontiguousarray(queries_BE, dtype=np.float32)
+        if np.ndim(queries_BE) == 1:
+            one = self.best(queries_BE[None], k=k, allowed_V=allowed_V, excluded_BV=excluded_BV)
+            return Best(one.item_index_BK[0], one.scores_BK[0])
+        self._require_fitting(queries_BE, k, allowed_V, excluded_BV)
+        norms_B = _norms(queries_BE, "query")
+        shape = len(queries_BE), min(k, self.size)
+        best = Best(np.full(shape, PADDING, np.int64), np.full(shape, -np.inf, np.float32))
+
+        def asked(row_B: Indices) -> _Asked:
+            seen_N = _cells(excluded_BV, row_B)
+            parts = queries_BE[row_B], norms_B[row_B], row_B
+            return _Asked(*parts, allowed_V, seen_N, best, self.size)
+
+        for row in np.flatnonzero(norms_B == 0):
+            self._answer_zeros(asked(np.array([row])))
+        left = np.flatnonzero(norms_B)
+        block, _ = sizes(self.size, shape[1])
+        step = max(1, min(QUERIES_AT_ONCE, MAXIMA_AT_ONCE * block // self.size))
+        for table in (self._table, self._table.plain):
+            starts = range(0, len(left), step)
+            open_rows = [self._answer(asked(left[at : at + step]), table) for at in starts]
+            left = np.concatenate([left[:0], *open_rows])
+        return best
+
+    def _answer(self, asked: _Asked, table: Table) -> Indices:
+        """Answer; the rows of those queries that rounding leaves wholly open come back."""
+        norms_B = np.maximum(asked.norms_B, np.float32(LEAST_NORM))
+        found = survivors(table, asked.queries_BE, norms_B, asked.hidden(), k=asked.k)
+        block = found.item_PJ.shape[1]
+        for some in _by_query(found.query_P, PAIRS_AT_ONCE // block):
+            query_N = np.repeat(found.query_P[some], block)
+            item_N = found.item_PJ[some].ravel()
+            may_N = asked.may(query_N, item_N)
+            query_N, item_N = query_N[may_N], item_N[may_N]
+            if len(item_N) > FEW_PAIRS:
+                scores_N = fine_scores(table.items_WE, asked.queries_BE, query_N, item_N)
+                error_N = norms_B[query_N] * table.norms_W[item_N] * sum_error(self.width)
+                kept_N = scores_N + error_N + UNDERFLOW >= found.floor_B[query_N]
+                query_N, item_N = query_N[kept_N], item_N[kept_N]
+            self._place(asked, query_N, item_N)
+        return asked.row_B[~found.is_settled_B]
+
+    def _place(self, asked: _Asked, query_N: Indices, item_N: Indices) -> None:
+        """Sort by float64 scores and write down the first K of each query."""
+        items_WE = self._table.items_WE.numpy()
+        scores_N = np.empty(len(item_N))
+        for at in range(0, len(item_N), DOTS_AT_ONCE):
+            some = slice(at, at + DOTS_AT_ONCE)
+            pair = asked.queries_BE[query_N[some]], items_WE[item_N[some]]
+            scores_N[some] = np.multiply(*pair, dtype=np.float64).sum(axis=1)
+        order = np.lexsort((item_N, -scores_N, query_N))
+        query_N, item_N, scores_N = query_N[order], item_N[order], scores_N[order]
+        place_N = np.arange(len(order)) - np.searchsorted(query_N, query_N)
+        first_N = place_N < asked.k
+        at_N = asked.row_B[query_N[first_N]], place_N[first_N]
+        asked.into.item_index_BK[at_N] = item_N[first_N]
+        asked.into.scores_BK[at_N] = scores_N[first_N]
+
+    def _answer_zeros(self, asked: _Asked) -> None:
+        """A query of zeros finds everything alike: the first items that it may have."""
+        every_N = np.arange(self.size) if asked.may_V is None else np.flatnonzero(asked.may_V)
+        item_N = every_N[: asked.k + len(asked.seen_N)]
+        query_N = np.zeros_like(item_N)
+        may_N = asked.may(query_N, item_N)
+        self._place(asked, query_N[may_N], item_N[may_N])
+
+    def _require_fitting(
+        self,
+        queries_BE: Floats,
+        k: int,
+        allowed_V: Mask | None,
+        excluded_BV: sparse.csr_matrix | None,
+    ) -> None:
+        if k < 1:
+            raise ValueError(f"k must be at least 1, got {k}")
+        if queries_BE.ndim != 2 or queries_BE.shape[1] != self.width:
+            raise ValueError(f"expected queries [B, {self.width}], got {queries_BE.shape}")
+        if allowed_V is not None and allowed_V.shape != (self.size,):
+            raise ValueError(f"expected allowed_V [{self.size}], got {allowed_V.shape}")
+        shape = len(queries_BE), self.size
+        if excluded_BV is not None and excluded_BV.shape != shape:
+            raise ValueError(f"expected excluded_BV {shape}, got {excluded_BV.shape}")
+
+
+def _norms(rows_NE: Floats, what: str) -> Floats:
+    """How long each row is, rounded up."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        squares_N = np.einsum("ne,ne->n", rows_NE, rows_NE, dtype=np.float64)
+    wrong = np.flatnonzero(~(squares_N <= MOST_NORM**2))
+    if len(wrong):
+        raise ValueError(
+            f"{what} {wrong[0]} is not finite or is longer than {MOST_NORM:g} "
+            f"({len(wrong)} of {len(rows_NE)} are)"
+        )
+    return np.asarray(np.sqrt(squares_N) * (1 + 1e-6), dtype=np.float32)
+
+
+def _cells(excluded_BV: sparse.csr_matrix | None, row_B: Indices) -> Indices:
+    """Row of ``row_B`` · V + item of each cell that is not zero, ascending."""
+    if excluded_BV is None:
+        return np.zeros(0, dtype=np.int64)
+    query_N, item_N = excluded_BV[row_B].nonzero()
+    return np.sort(query_N.astype(np.int64) * excluded_BV.shape[1] + item_N)
+
+
+def _fastest() -> torch.dtype:
+    has_tiles = bool(torch.cpu.get_capabilities().get("amx_bf16"))
+    return torch.bfloat16 if has_tiles else torch.float32
+
+
+def _by_query(query_P: Indices, most: int) -> Iterator[slice]:
+    """Runs of whole queries with at most so many pairs, but for queries with more."""
+    if len(query_P) <= most:
+        return iter([slice(None)])
+    start_B = np.flatnonzero(np.diff(query_P, prepend=-1))
+    cuts = start_B[np.flatnonzero(np.diff(start_B // most, prepend=-1))].tolist()
+    return (slice(low, high) for low, high in zip(cuts, [*cuts[1:], None], strict=True))
