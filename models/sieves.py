@@ -26,19 +26,23 @@ Floats = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 
-TILE: Final = 1024
-"""Items are padded to tiles; a block's J items stand TILE / J rows apart in one tile, so that the
-maxima of neighboring blocks are those of whole vectors."""
-SIZES: Final = ((16, 8), (16, 1), (1, 1))
+BLOCK: Final = 16
+SIZES: Final = ((BLOCK, 16), (BLOCK, 2), (1, 1))
 """Items of a block, J, and blocks of a span."""
+TILE: Final = 1024
+"""Items are padded to tiles, and bfloat16 items shuffled in them: first those that stand first in
+their blocks, and so on, so that maxima of blocks are maxima of long rows, however few queries."""
 SCORES_AT_ONCE: Final = 1 << 20
-"""Scores between product and maxima: 2 MiB in bfloat16, what a core's second cache holds."""
+"""Scores between product and maxima: 2 MiB of bfloat16, as a core's second cache has."""
 LEAST_CHUNK: Final = 4 * TILE
+LEAST_QUERIES: Final = 4
+"""In bfloat16 torch multiplies fewer vectors by another way, which can take twice as long."""
 LEAST_NORM: Final = 2.0**-100
 """Shorter embeddings count as this long: what AMX takes for zero is small beside it."""
 UNDERFLOW: Final = 2.0**-120
 HALF_ULP: Final = 2.0**-8
 """Of bfloat16, relative."""
+LOWEST: Final = float(np.finfo(np.float32).min)
 
 with warnings.catch_warnings():
     # torch says once a process that CSR tensors are in beta; sampled_addmm is all we use of them.
@@ -53,177 +57,237 @@ class Table:
     Attributes:
         size: V.
         items_WE: float32.
-        coarse_WE: The same in bfloat16, or the same itself.
         norms_W: How long each is, at least ``LEAST_NORM``.
+        rounded_WE: bfloat16, shuffled; None where float32 is as fast.
         lost: The most that rounding moved an item, as a share of its length.
     """
 
     size: int
     items_WE: Tensor
-    coarse_WE: Tensor
     norms_W: Floats
+    rounded_WE: Tensor | None
     lost: float
 
     @classmethod
-    def of(cls, items_VE: Floats, norms_V: Floats, dtype: torch.dtype) -> Self:
+    def of(cls, items_VE: Floats, norms_V: Floats, *, is_rounded: bool) -> Self:
         """Pad, round, and measure what was lost."""
-        size, padding = len(items_VE), -len(items_VE) % TILE
+        padding = -len(items_VE) % TILE
         items_WE = torch.from_numpy(np.pad(items_VE, ((0, padding), (0, 0))))
         norms_W = np.maximum(np.pad(norms_V, (0, padding)), np.float32(LEAST_NORM))
-        coarse_WE = items_WE.to(dtype)
-        lost_W = torch.linalg.vector_norm(items_WE - coarse_WE.float(), dim=1).numpy() / norms_W
-        return cls(size, items_WE, coarse_WE, norms_W, float(lost_W.max()) * 1.0001)
-
-    @property
-    def is_rounded(self) -> bool:
-        """Whether coarse scores are bfloat16."""
-        return self.coarse_WE.dtype == torch.bfloat16
-
-    @cached_property
-    def plain(self) -> "Table":
-        """The same without rounding."""
-        return Table(self.size, self.items_WE, self.items_WE, self.norms_W, 0.0)
+        if not is_rounded:
+            return cls(len(items_VE), items_WE, norms_W, None, 0.0)
+        rounded_WE = items_WE.bfloat16()
+        lost_W = torch.linalg.vector_norm(items_WE - rounded_WE.float(), dim=1).numpy() / norms_W
+        tiles = rounded_WE.view(-1, TILE // BLOCK, BLOCK, items_WE.shape[1])
+        shuffled_WE = tiles.transpose(1, 2).reshape(items_WE.shape)
+        return cls(len(items_VE), items_WE, norms_W, shuffled_WE, float(lost_W.max()) * 1.0001)
 
     @cached_property
-    def longest(self) -> dict[tuple[int, int], tuple[Floats, Floats]]:
-        """The length of the longest item of each block, [G], and of each span, [S], by sizes."""
-        lengths = {}
-        for block, span in SIZES:
-            tiles = self.norms_W.reshape(-1, block, TILE // block)
-            norms_G = tiles.max(axis=1).ravel()
-            lengths[block, span] = norms_G, norms_G.reshape(-1, span).max(axis=1)
-        return lengths
+    def norms_G(self) -> Floats:
+        """The length of the longest item of each block of ``BLOCK``."""
+        return np.asarray(self.norms_W.reshape(-1, BLOCK).max(axis=1))
+
+    @cached_property
+    def norms_S(self) -> dict[tuple[int, int], Floats]:
+        """The length of the longest item of each span, by items of a block and blocks of a span."""
+        whole = {1: self.norms_W, BLOCK: self.norms_G}
+        return {(J, G): whole[J].reshape(-1, G).max(axis=1) for J, G in SIZES}
 
 
 @dataclass(frozen=True)
 class Hidden:
-    """What must not be found: items ``item_H`` by anybody, cells (item, query) by one query.
+    """What must not be found: ``row_H`` by anybody, the cells (row, query) by one query.
 
-    Both are sorted by item.
+    Rows are items, until they are sorted for a table that has them in another order.
     """
 
-    item_H: Indices
-    cell_item_N: Indices
+    row_H: Indices
+    cell_row_N: Indices
     cell_query_N: Indices
 
+    def sorted(self, *, is_shuffled: bool) -> "Hidden":
+        """By row."""
+        row_H, cell_row_N = self.row_H, self.cell_row_N
+        if is_shuffled:
+            row_H, cell_row_N = shuffled(row_H), shuffled(cell_row_N)
+        order = np.argsort(cell_row_N, kind="stable")
+        return Hidden(np.sort(row_H), cell_row_N[order], self.cell_query_N[order])
+
     def put(self, scores_CB: Tensor, begin: int) -> None:
-        """Set the hidden scores of the chunk that begins at this item to ``-inf``."""
+        """Set the hidden scores of the chunk that begins at this row to ``-inf``."""
         ends = begin, begin + len(scores_CB)
-        low, high = np.searchsorted(self.item_H, ends)
+        low, high = np.searchsorted(self.row_H, ends)
         if low < high:
-            scores_CB[torch.from_numpy(self.item_H[low:high] - begin)] = -torch.inf
-        low, high = np.searchsorted(self.cell_item_N, ends)
+            scores_CB[torch.from_numpy(self.row_H[low:high] - begin)] = -torch.inf
+        low, high = np.searchsorted(self.cell_row_N, ends)
         if low < high:
-            place = torch.from_numpy(self.cell_item_N[low:high] - begin)
+            place = torch.from_numpy(self.cell_row_N[low:high] - begin)
             scores_CB[place, torch.from_numpy(self.cell_query_N[low:high])] = -torch.inf
 
 
 @dataclass(frozen=True)
+class Coarse:
+    """Coarse scores of all items: the highest of each block of J.
+
+    Attributes:
+        maxima_GB: float32; or the bits of bfloat16, int16, below 0 if no score is positive.
+        block: J.
+        error_B: How far a score can be off, as a multiple of the item's length.
+        relative: And as a multiple of the score.
+    """
+
+    maxima_GB: Tensor
+    block: int
+    error_B: Floats
+    relative: float
+
+    @property
+    def is_signless(self) -> bool:
+        """Whether of a 0 nothing is known but that it is not positive."""
+        return self.maxima_GB.dtype == torch.int16
+
+
+@dataclass(frozen=True)
 class Survivors:
-    """Pairs that may be among a query's k best, sorted by query.
+    """Blocks that may hold one of a query's k best, sorted by query.
 
     Attributes:
         floor_B: An item below it is not among the k best; ``-inf`` where too few are left to say.
         query_P: Whose block.
-        item_PJ: The items in it; may name rows behind the last item.
+        block_P: Which block: items block · J … block · J + J - 1, some of them behind the last.
         is_settled_B: Of a query that is not, nothing is known and nothing stands here.
     """
 
     floor_B: Floats
     query_P: Indices
-    item_PJ: Indices
+    block_P: Indices
     is_settled_B: Mask
 
 
-def survivors(
-    table: Table, queries_BE: Floats, norms_B: Floats, hidden: Hidden | None, *, k: int
-) -> Survivors:
+def rounded_scores(
+    table: Table, queries_BE: Floats, norms_B: Floats, hidden: Hidden | None
+) -> Coarse:
+    """Coarse scores in bfloat16, of blocks of ``BLOCK``.
+
+    torch compares bfloat16 by way of float32, at a seventh of the speed of integers. Their bits
+    compare right but where both are negative. What is hidden, and what stands behind the last item,
+    is not positive.
+
+    Args:
+        table: Items, rounded.
+        queries_BE: float32.
+        norms_B: How long each is, at least ``LEAST_NORM``.
+        hidden: What must not be found.
+    """
+    if table.rounded_WE is None:
+        raise ValueError("this table was made without rounded items")
+    hidden = hidden and hidden.sorted(is_shuffled=True)
+    rounded_BE = torch.from_numpy(queries_BE).bfloat16()
+    rows, width = len(table.norms_W), max(LEAST_QUERIES, len(queries_BE))
+    rounded_EB = torch.zeros(queries_BE.shape[1], width, dtype=torch.bfloat16)
+    rounded_EB[:, : len(queries_BE)] = rounded_BE.T
+    chunk, across = _chunk(width), TILE // BLOCK * width
+    scores_CB = torch.empty(min(chunk, rows), width, dtype=torch.bfloat16)
+    maxima_TA = torch.empty(rows // TILE, across, dtype=torch.int16)
+    parts = torch.split(table.rounded_WE, chunk), torch.split(maxima_TA, chunk // TILE)
+    for at, (items_CE, into_TA) in enumerate(zip(*parts, strict=True)):
+        now_CB = scores_CB[: len(items_CE)]
+        torch.mm(items_CE, rounded_EB, out=now_CB)
+        if hidden is not None:
+            hidden.put(now_CB, at * chunk)
+        bits_TJA = now_CB.view(torch.int16).view(-1, BLOCK, across)
+        torch.amax(bits_TJA, dim=1, out=into_TA)
+    lost_BE = queries_BE - rounded_BE.float().numpy()
+    lost_B = np.sqrt(np.einsum("be,be->b", lost_BE, lost_BE)) * np.float32(1.0001)
+    own = sum_error(queries_BE.shape[1]) * (1 + table.lost)
+    error_B = lost_B + norms_B * np.float32((1 + HALF_ULP) * (table.lost + own))
+    maxima_GB = maxima_TA.view(-1, width)[:, : len(queries_BE)].contiguous()
+    return Coarse(maxima_GB, BLOCK, error_B, HALF_ULP * 1.01)
+
+
+def plain_scores(
+    table: Table, queries_BE: Floats, norms_B: Floats, hidden: Hidden | None, *, block: int
+) -> Coarse:
+    """Coarse scores in float32, of blocks of ``BLOCK`` or of 1; arguments as ``rounded_scores``."""
+    hidden = hidden and hidden.sorted(is_shuffled=False)
+    rows, width = len(table.norms_W), len(queries_BE)
+    queries_EB = torch.from_numpy(queries_BE).T.contiguous()
+    chunk = _chunk(width)
+    scores_CB = torch.empty(min(chunk, rows), width)
+    maxima_GB = torch.empty(rows // block, width)
+    parts = torch.split(table.items_WE, chunk), torch.split(maxima_GB, chunk // block)
+    for at, (items_CE, into_GB) in enumerate(zip(*parts, strict=True)):
+        now_CB = into_GB if block == 1 else scores_CB[: len(items_CE)]
+        multiply(items_CE, queries_EB, now_CB)
+        now_CB[max(0, table.size - at * chunk) :] = -torch.inf
+        if hidden is not None:
+            hidden.put(now_CB, at * chunk)
+        if block > 1:
+            torch.amax(now_CB.view(-1, block, width), dim=1, out=into_GB)
+    # At other settings torch multiplies float32 as bfloat16.
+    is_full = torch.get_float32_matmul_precision() == "highest"
+    own = sum_error(queries_BE.shape[1]) + (0.0 if is_full else 3 * HALF_ULP)
+    return Coarse(maxima_GB, block, np.asarray(norms_B * np.float32(own)), 0.0)
+
+
+def multiply(items_CE: Tensor, queries_EB: Tensor, scores_CB: Tensor) -> None:
+    """Put the product there. numpy's BLAS is faster with one query, torch's with many."""
+    if queries_EB.shape[1] == 1:
+        np.dot(items_CE.numpy(), queries_EB.numpy(), out=scores_CB.numpy())
+    else:
+        torch.mm(items_CE, queries_EB, out=scores_CB)
+
+
+def survivors(table: Table, coarse: Coarse, *, k: int, span: int) -> Survivors:
     """Take away the blocks whose maximum, at its best, is below the k-th best span at its worst.
 
     Args:
         table: The items.
-        queries_BE: The queries.
-        norms_B: How long each is, at least ``LEAST_NORM``.
-        hidden: What must not be found.
+        coarse: Their scores.
         k: How many are asked.
+        span: How many blocks make one. Spans hold different items, so that the k-th highest of
+            their maxima has k items at or above it.
     """
-    block, span = sizes(table.size, k)
-    coarse_BE = torch.from_numpy(queries_BE).to(table.coarse_WE.dtype)
-    maxima_GB = coarse_maxima(table, coarse_BE, hidden, block=block)
-    error_B = error_per_length(table, queries_BE, coarse_BE, norms_B)
-    norms_G, norms_S = table.longest[block, span]
-    top_SB = _scores(maxima_GB.view(-1, span, len(norms_B)).amax(dim=1).numpy())
-    error_SB = norms_S[:, None] * error_B + np.float32(UNDERFLOW)
-    low_SB = top_SB - error_SB
-    low_SB[top_SB <= (0.0 if table.is_rounded else -np.inf)] = -np.inf
+    maxima_SGB = coarse.maxima_GB.view(-1, span, len(coarse.error_B))
+    top_SB = _scores(maxima_SGB.amax(dim=1).numpy())
+    error_SB = table.norms_S[coarse.block, span][:, None] * coarse.error_B + np.float32(UNDERFLOW)
+    low_SB = top_SB * np.float32(1 - coarse.relative) - error_SB
+    low_SB[top_SB <= (0.0 if coarse.is_signless else -np.inf)] = -np.inf
     floor_B = _kth_highest(low_SB, k)
-    is_settled_B = np.isfinite(floor_B) | (not table.is_rounded)
-    needed_B = np.where(is_settled_B, np.maximum(floor_B, np.finfo(np.float32).min), np.inf)
-    span_P, query_P = np.nonzero(top_SB + error_SB >= needed_B)
-    block_PG = span_P[:, None] * span + np.arange(span)
-    maxima_PG = _scores(maxima_GB.numpy()[block_PG, query_P[:, None]])
-    error_PG = norms_G[block_PG] * error_B[query_P, None] + np.float32(UNDERFLOW)
-    pair_P, place_P = np.nonzero(maxima_PG + error_PG >= needed_B[query_P, None])
+    is_settled_B = np.isfinite(floor_B) | (not coarse.is_signless)
+    # Below this, a maximum is too low whatever rounding did to it; -inf always is.
+    needed_SB = (floor_B - error_SB) * np.float32(1 - coarse.relative)
+    needed_SB = np.maximum(needed_SB, np.float32(0.0 if coarse.is_signless else LOWEST))
+    span_P, query_P = np.divmod(np.flatnonzero(top_SB >= needed_SB), len(floor_B))
+    is_open_P = is_settled_B[query_P]
+    span_P, query_P = span_P[is_open_P], query_P[is_open_P]
+    high_PG = _scores(maxima_SGB.numpy()[span_P, :, query_P])
+    found = np.flatnonzero(high_PG >= needed_SB[span_P, query_P][:, None])
+    pair_P, place_P = np.divmod(found, span)
     order = np.argsort(query_P[pair_P], kind="stable")
-    pair_P, place_P = pair_P[order], place_P[order]
-    items_PJ = _items_of(block_PG[pair_P, place_P], block)
-    return Survivors(floor_B, query_P[pair_P], items_PJ, is_settled_B)
+    pair_P = pair_P[order]
+    block_P = span_P[pair_P] * span + place_P[order]
+    return Survivors(floor_B, query_P[pair_P], block_P, is_settled_B)
 
 
 def sizes(size: int, k: int) -> tuple[int, int]:
-    """Items of a block and blocks of a span: of few spans, the k-th best is a low floor.
-
-    Spans hold different items, so that the k-th highest of their maxima has k items at or above it.
-    """
+    """What blocks and spans to make: of few spans, the k-th best is a low floor."""
     for (block, span), spans_a_result in zip(SIZES, (8, 4), strict=False):
         if k * spans_a_result * block * span <= size:
             return block, span
     return SIZES[-1]
 
 
-def coarse_maxima(table: Table, queries_BE: Tensor, hidden: Hidden | None, *, block: int) -> Tensor:
-    """The highest score in each block, [G, B]; of bfloat16 the bits, and 0 for a negative score.
+def shuffled(item_N: Indices) -> Indices:
+    """Where items stand among the rounded ones.
 
-    torch compares bfloat16 by way of float32, at a seventh of the speed of integers. Their bits
-    compare right but where both are negative. What is hidden and what stands behind the last item
-    is negative.
+    Example:
+        >>> shuffled(np.array([0, 1, 16, 1024 + 17])).tolist()
+        [0, 64, 1, 1089]
     """
-    rows, width = len(table.coarse_WE), len(queries_BE)
-    kind = torch.int16 if table.is_rounded else torch.float32
-    queries_EB = queries_BE.T.contiguous()
-    chunk = max(LEAST_CHUNK, SCORES_AT_ONCE // width // TILE * TILE)
-    scores_CB = torch.empty(min(chunk, rows), width, dtype=queries_BE.dtype)
-    across = TILE // block * width
-    maxima_TA = torch.empty(rows // TILE, across, dtype=kind)
-    for begin in range(0, rows, chunk):
-        items_CE = table.coarse_WE[begin : begin + chunk]
-        end = begin + len(items_CE)
-        now_CB = scores_CB[: end - begin]
-        torch.mm(items_CE, queries_EB, out=now_CB)
-        if end > table.size:
-            now_CB[max(0, table.size - begin) :] = -torch.inf
-        if hidden is not None:
-            hidden.put(now_CB, begin)
-        keys_TJA = now_CB.view(kind).view(-1, block, across)
-        torch.amax(keys_TJA, dim=1, out=maxima_TA[begin // TILE : end // TILE])
-    if table.is_rounded:
-        maxima_TA.clamp_(min=0)
-    return maxima_TA.view(-1, width)
-
-
-def error_per_length(
-    table: Table, queries_BE: Floats, coarse_BE: Tensor, norms_B: Floats
-) -> Floats:
-    """How far a coarse score can be off, as a multiple of the item's length. Shape [B]."""
-    own = sum_error(queries_BE.shape[1])
-    if not table.is_rounded:
-        # At other settings torch multiplies float32 as bfloat16.
-        is_full = torch.get_float32_matmul_precision() == "highest"
-        return norms_B * np.float32(own + (0.0 if is_full else 3 * HALF_ULP))
-    lost_BE = queries_BE - coarse_BE.float().numpy()
-    lost_B = np.sqrt(np.einsum("be,be->b", lost_BE, lost_BE)) * np.float32(1.0001)
-    result = (1 + own) * (1 + table.lost) * (1 + HALF_ULP) * (own + HALF_ULP)
-    return lost_B + norms_B * np.float32((1 + HALF_ULP) * table.lost + result)
+    inside_N = item_N % TILE
+    rows_N = inside_N % BLOCK * (TILE // BLOCK) + inside_N // BLOCK
+    return np.asarray(item_N - inside_N + rows_N)
 
 
 def sum_error(width: int) -> float:
@@ -234,34 +298,31 @@ def sum_error(width: int) -> float:
     return (2 * width + 16) * 2.0**-24
 
 
-def fine_scores(items_WE: Tensor, queries_BE: Floats, query_N: Indices, item_N: Indices) -> Floats:
-    """float32 scores of (query, item) pairs that are sorted by query, without copying items."""
-    counts_B = np.bincount(query_N, minlength=len(queries_BE))
+def fine_scores(items_WE: Tensor, queries_BE: Floats, query_P: Indices, item_PJ: Indices) -> Floats:
+    """float32 scores of each query's items, [P, J]; sorted by query. Copies no item."""
+    counts_B = np.bincount(query_P, minlength=len(queries_BE)) * item_PJ.shape[1]
     wanted_BW = torch.sparse_csr_tensor(
         torch.from_numpy(np.concatenate([[0], np.cumsum(counts_B)])),
-        torch.from_numpy(item_N),
-        torch.zeros(len(item_N)),
+        torch.from_numpy(item_PJ.ravel()),
+        torch.zeros(item_PJ.size),
         (len(queries_BE), len(items_WE)),
         check_invariants=False,
     )
     found = torch.sparse.sampled_addmm(
         wanted_BW, torch.from_numpy(queries_BE), items_WE.T, beta=0.0
     )
-    return np.asarray(found.values().numpy())
+    return np.asarray(found.values().numpy().reshape(item_PJ.shape))
 
 
-def _items_of(block_P: Indices, block: int) -> Indices:
-    """The table rows of each block: [P, J]."""
-    blocks = TILE // block
-    first_P = block_P // blocks * TILE + block_P % blocks
-    return np.asarray(first_P[:, None] + blocks * np.arange(block))
+def _chunk(queries: int) -> int:
+    return max(LEAST_CHUNK, SCORES_AT_ONCE // queries // TILE * TILE)
 
 
 def _scores(keys: npt.NDArray[np.int16] | Floats) -> Floats:
-    """What ``coarse_maxima`` found, as float32."""
+    """Maxima, as float32."""
     if keys.dtype == np.float32:
         return np.asarray(keys, dtype=np.float32)
-    return (keys.astype(np.int32) << 16).view(np.float32)
+    return (np.maximum(keys, 0).astype(np.int32) << 16).view(np.float32)
 
 
 def _kth_highest(scores_SB: Floats, k: int) -> Floats:

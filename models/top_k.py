@@ -15,8 +15,9 @@ either order, the same one each time. Equal embeddings have equal scores.
 
 # B queries, V items, W = V padded to tiles, E width, K asked, N (query, item) pairs
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -25,14 +26,18 @@ from scipy import sparse
 
 from models.catalog import PADDING
 from models.sieves import (
+    BLOCK,
     LEAST_NORM,
     UNDERFLOW,
+    Coarse,
     Floats,
     Hidden,
     Indices,
     Mask,
     Table,
     fine_scores,
+    plain_scores,
+    rounded_scores,
     sizes,
     sum_error,
     survivors,
@@ -83,15 +88,14 @@ class _Asked:
 
     @property
     def k(self) -> int:
-        return self.into.scores_BK.shape[1]
+        return int(self.into.scores_BK.shape[1])
 
     def hidden(self) -> Hidden | None:
         if self.may_V is None and not len(self.seen_N):
             return None
         denied_H = np.zeros(0, np.int64) if self.may_V is None else np.flatnonzero(~self.may_V)
         query_N, item_N = np.divmod(self.seen_N, self.size)
-        order = np.argsort(item_N, kind="stable")
-        return Hidden(denied_H, item_N[order], query_N[order])
+        return Hidden(denied_H, item_N, query_N)
 
     def may(self, query_N: Indices, item_N: Indices) -> Mask:
         """Whether the item, which may be one behind the last, is a candidate of the query."""
@@ -111,13 +115,13 @@ class VectorIndex:
     It copies the embeddings; with bfloat16 it takes 1.5 times their memory.
     """
 
-    def __init__(self, items_VE: Floats, *, coarse: torch.dtype | None = None) -> None:
+    def __init__(self, items_VE: Floats, *, is_rounded: bool | None = None) -> None:
         """Copy, round and measure the embeddings.
 
         Args:
             items_VE: One row per ``item_index``.
-            coarse: What the first sieve computes in, ``torch.bfloat16`` or ``torch.float32``; None
-                takes what is faster on this CPU. Answers do not depend on it.
+            is_rounded: Whether the first sieve computes in bfloat16; None says so where the CPU
+                has AMX. Answers do not depend on it.
 
         Raises:
             ValueError: If it is no matrix or empty, or an item is not finite or is longer than
@@ -127,7 +131,9 @@ class VectorIndex:
         if items_VE.ndim != 2 or not items_VE.size:
             raise ValueError(f"expected items [V, E], not empty, got shape {items_VE.shape}")
         self.size, self.width = items_VE.shape
-        self._table = Table.of(items_VE, _norms(items_VE, "item"), coarse or _fastest())
+        if is_rounded is None:
+            is_rounded = bool(torch.cpu.get_capabilities().get("amx_bf16"))
+        self._table = Table.of(items_VE, _norms(items_VE, "item"), is_rounded=is_rounded)
 
     def best(
         self,
@@ -166,43 +172,58 @@ class VectorIndex:
         for row in np.flatnonzero(norms_B == 0):
             self._answer_zeros(asked(np.array([row])))
         left = np.flatnonzero(norms_B)
-        block, _ = sizes(self.size, shape[1])
+        block, span = sizes(self.size, shape[1])
         step = max(1, min(QUERIES_AT_ONCE, MAXIMA_AT_ONCE * block // self.size))
-        for table in (self._table, self._table.plain):
+        ways: list[Callable[[Table, Floats, Floats, Hidden | None], Coarse]]
+        ways = [partial(plain_scores, block=block)]
+        if block == BLOCK and self._table.rounded_WE is not None:
+            ways = [rounded_scores, *ways]
+        for score in ways:
             starts = range(0, len(left), step)
-            open_rows = [self._answer(asked(left[at : at + step]), table) for at in starts]
-            left = np.concatenate([left[:0], *open_rows])
+            parts = [self._answer(asked(left[at : at + step]), score, span=span) for at in starts]
+            left = np.concatenate([left[:0], *parts])
         return best
 
-    def _answer(self, asked: _Asked, table: Table) -> Indices:
+    def _answer(
+        self,
+        asked: _Asked,
+        score: Callable[[Table, Floats, Floats, Hidden | None], Coarse],
+        *,
+        span: int,
+    ) -> Indices:
         """Answer; the rows of those queries that rounding leaves wholly open come back."""
+        table = self._table
         norms_B = np.maximum(asked.norms_B, np.float32(LEAST_NORM))
-        found = survivors(table, asked.queries_BE, norms_B, asked.hidden(), k=asked.k)
-        block = found.item_PJ.shape[1]
+        coarse = score(table, asked.queries_BE, norms_B, asked.hidden())
+        found = survivors(table, coarse, k=asked.k, span=span)
+        block = coarse.block
         for some in _by_query(found.query_P, PAIRS_AT_ONCE // block):
-            query_N = np.repeat(found.query_P[some], block)
-            item_N = found.item_PJ[some].ravel()
-            may_N = asked.may(query_N, item_N)
-            query_N, item_N = query_N[may_N], item_N[may_N]
-            if len(item_N) > FEW_PAIRS:
-                scores_N = fine_scores(table.items_WE, asked.queries_BE, query_N, item_N)
-                error_N = norms_B[query_N] * table.norms_W[item_N] * sum_error(self.width)
-                kept_N = scores_N + error_N + UNDERFLOW >= found.floor_B[query_N]
-                query_N, item_N = query_N[kept_N], item_N[kept_N]
-            self._place(asked, query_N, item_N)
+            query_P, block_P = found.query_P[some], found.block_P[some]
+            item_PJ = block_P[:, None] * block + np.arange(block)
+            if block > 1 and item_PJ.size > FEW_PAIRS:
+                scores_PJ = fine_scores(table.items_WE, asked.queries_BE, query_P, item_PJ)
+                norms_P = norms_B[query_P] * table.norms_G[block_P]
+                error_P = norms_P * np.float32(sum_error(self.width)) + np.float32(UNDERFLOW)
+                kept = np.flatnonzero(scores_PJ >= (found.floor_B[query_P] - error_P)[:, None])
+                self._place(asked, query_P[kept // block], item_PJ.ravel()[kept])
+            else:
+                self._place(asked, np.repeat(query_P, block), item_PJ.ravel())
         return asked.row_B[~found.is_settled_B]
 
     def _place(self, asked: _Asked, query_N: Indices, item_N: Indices) -> None:
-        """Sort by float64 scores and write down the first K of each query."""
+        """Sort what is a candidate by float64 scores and write down the first K of each query."""
+        may_N = asked.may(query_N, item_N)
+        query_N, item_N = query_N[may_N], item_N[may_N]
         items_WE = self._table.items_WE.numpy()
         scores_N = np.empty(len(item_N))
         for at in range(0, len(item_N), DOTS_AT_ONCE):
             some = slice(at, at + DOTS_AT_ONCE)
             pair = asked.queries_BE[query_N[some]], items_WE[item_N[some]]
-            scores_N[some] = np.multiply(*pair, dtype=np.float64).sum(axis=1)
+            scores_N[some] = np.einsum("ne,ne->n", *(rows.astype(np.float64) for rows in pair))
         order = np.lexsort((item_N, -scores_N, query_N))
-        query_N, item_N, scores_N = query_N[order], item_N[order], scores_N[order]
-        place_N = np.arange(len(order)) - np.searchsorted(query_N, query_N)
+        item_N, scores_N = item_N[order], scores_N[order]  # The queries are sorted already.
+        first_B = np.searchsorted(query_N, np.arange(len(asked.row_B)))
+        place_N = np.arange(len(order)) - first_B[query_N]
         first_N = place_N < asked.k
         at_N = asked.row_B[query_N[first_N]], place_N[first_N]
         asked.into.item_index_BK[at_N] = item_N[first_N]
@@ -212,9 +233,7 @@ class VectorIndex:
         """A query of zeros finds everything alike: the first items that it may have."""
         every_N = np.arange(self.size) if asked.may_V is None else np.flatnonzero(asked.may_V)
         item_N = every_N[: asked.k + len(asked.seen_N)]
-        query_N = np.zeros_like(item_N)
-        may_N = asked.may(query_N, item_N)
-        self._place(asked, query_N[may_N], item_N[may_N])
+        self._place(asked, np.zeros_like(item_N), item_N)
 
     def _require_fitting(
         self,
@@ -253,11 +272,6 @@ def _cells(excluded_BV: sparse.csr_matrix | None, row_B: Indices) -> Indices:
         return np.zeros(0, dtype=np.int64)
     query_N, item_N = excluded_BV[row_B].nonzero()
     return np.sort(query_N.astype(np.int64) * excluded_BV.shape[1] + item_N)
-
-
-def _fastest() -> torch.dtype:
-    has_tiles = bool(torch.cpu.get_capabilities().get("amx_bf16"))
-    return torch.bfloat16 if has_tiles else torch.float32
 
 
 def _by_query(query_P: Indices, most: int) -> Iterator[slice]:

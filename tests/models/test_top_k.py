@@ -10,7 +10,7 @@ from scipy import sparse
 from models import top_k
 from models.top_k import VectorIndex
 
-KINDS = [torch.bfloat16, torch.float32]
+KINDS = [True, False]  # is_rounded
 
 
 def brute_force(items, queries, *, k, allowed=None, excluded=None):
@@ -30,7 +30,7 @@ def brute_force(items, queries, *, k, allowed=None, excluded=None):
 
 
 def assert_right(items, queries, *, k, kind=None, allowed=None, excluded=None):
-    best = VectorIndex(items, coarse=kind).best(
+    best = VectorIndex(items, is_rounded=kind).best(
         queries, k=k, allowed_V=allowed, excluded_BV=excluded
     )
     ids, scores = brute_force(items, queries, k=k, allowed=allowed, excluded=excluded)
@@ -47,7 +47,7 @@ def normal(rows, width, *, seed=0):
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("k", [1, 7, 60, 200, 5000])
 def test_finds_what_a_brute_force_finds(kind, k):
-    # 5000 / (16 · 8 · 8) = 4.9 and 5000 / (16 · 4) = 78: each way to cut blocks is gone.
+    # 5000 / (16 · 16 · 8) = 2.4 and 5000 / (16 · 2 · 4) = 39: every size of blocks is gone through.
     assert_right(normal(5000, 24), normal(6, 24, seed=1), k=k, kind=kind)
 
 
@@ -69,7 +69,7 @@ def test_ties_go_to_the_lower_item_index(kind):
 @pytest.mark.parametrize("kind", KINDS)
 def test_items_that_are_all_the_same_are_answered_in_order(kind):
     items = np.repeat(normal(1, 5), 2500, axis=0)
-    best = VectorIndex(items, coarse=kind).best(np.concatenate([items[:1], -items[:1]]), k=4)
+    best = VectorIndex(items, is_rounded=kind).best(np.concatenate([items[:1], -items[:1]]), k=4)
     assert best.item_index_BK.tolist() == [[0, 1, 2, 3]] * 2
 
 
@@ -78,7 +78,7 @@ def test_scores_closer_than_float32_can_tell_are_told_apart(kind):
     items = np.ones((2000, 3), dtype=np.float32)
     items[:, 1] = np.float32(2.0**-24) * np.arange(2000)  # 1 + 2^-24 is 1 in float32.
     queries = np.array([[1, 1, 0]], dtype=np.float32)
-    best = VectorIndex(items, coarse=kind).best(queries, k=3)
+    best = VectorIndex(items, is_rounded=kind).best(queries, k=3)
     assert best.item_index_BK.tolist() == [[1999, 1998, 1997]]
 
 
@@ -109,7 +109,7 @@ def test_a_query_with_too_few_candidates_ends_with_padding(kind):
     allowed[[5, 1700, 2999]] = True
     excluded = sparse.csr_matrix(([1], ([1], [1700])), shape=(3, 3000))
     assert_right(items, queries, k=5, kind=kind, allowed=allowed, excluded=excluded)
-    nothing = VectorIndex(items, coarse=kind).best(queries, k=2, allowed_V=np.zeros(3000, bool))
+    nothing = VectorIndex(items, is_rounded=kind).best(queries, k=2, allowed_V=np.zeros(3000, bool))
     assert nothing.item_index_BK.tolist() == [[0, 0]] * 3
     assert np.isneginf(nothing.scores_BK).all()
 
@@ -168,7 +168,7 @@ def test_few_pairs_at_once_give_the_same(kind, monkeypatch):
 def test_torchs_own_lower_precision_does_no_harm():
     torch.set_float32_matmul_precision("medium")
     try:
-        assert_right(normal(3000, 64), normal(40, 64, seed=1), k=8, kind=torch.float32)
+        assert_right(normal(3000, 64), normal(40, 64, seed=1), k=8, kind=False)
     finally:
         torch.set_float32_matmul_precision("highest")
 
