@@ -27,8 +27,6 @@ Indices = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 
 BLOCK: Final = 16
-SIZES: Final = ((BLOCK, 16), (BLOCK, 2), (1, 1))
-"""Items of a block, J, and blocks of a span."""
 TILE: Final = 1024
 """Items are padded to tiles, and bfloat16 items shuffled in them: first those that stand first in
 their blocks, and so on, so that maxima of blocks are maxima of long rows, however few queries."""
@@ -88,10 +86,9 @@ class Table:
         return np.asarray(self.norms_W.reshape(-1, BLOCK).max(axis=1))
 
     @cached_property
-    def norms_S(self) -> dict[tuple[int, int], Floats]:
-        """The length of the longest item of each span, by items of a block and blocks of a span."""
-        whole = {1: self.norms_W, BLOCK: self.norms_G}
-        return {(J, G): whole[J].reshape(-1, G).max(axis=1) for J, G in SIZES}
+    def norms_S(self) -> dict[int, Floats]:
+        """The length of the longest item of each span, by the items of a span."""
+        return {items: self.norms_W.reshape(-1, items).max(axis=1) for items in (256, 32, 1)}
 
 
 @dataclass(frozen=True)
@@ -218,7 +215,7 @@ def plain_scores(
     parts = torch.split(table.items_WE, chunk), torch.split(maxima_GB, chunk // block)
     for at, (items_CE, into_GB) in enumerate(zip(*parts, strict=True)):
         now_CB = into_GB if block == 1 else scores_CB[: len(items_CE)]
-        multiply(items_CE, queries_EB, now_CB)
+        torch.mm(items_CE, queries_EB, out=now_CB)
         now_CB[max(0, table.size - at * chunk) :] = -torch.inf
         if hidden is not None:
             hidden.put(now_CB, at * chunk)
@@ -230,27 +227,21 @@ def plain_scores(
     return Coarse(maxima_GB, block, np.asarray(norms_B * np.float32(own)), 0.0)
 
 
-def multiply(items_CE: Tensor, queries_EB: Tensor, scores_CB: Tensor) -> None:
-    """Put the product there. numpy's BLAS is faster with one query, torch's with many."""
-    if queries_EB.shape[1] == 1:
-        np.dot(items_CE.numpy(), queries_EB.numpy(), out=scores_CB.numpy())
-    else:
-        torch.mm(items_CE, queries_EB, out=scores_CB)
-
-
-def survivors(table: Table, coarse: Coarse, *, k: int, span: int) -> Survivors:
+def survivors(table: Table, coarse: Coarse, *, k: int) -> Survivors:
     """Take away the blocks whose maximum, at its best, is below the k-th best span at its worst.
 
     Args:
         table: The items.
         coarse: Their scores.
         k: How many are asked.
-        span: How many blocks make one. Spans hold different items, so that the k-th highest of
-            their maxima has k items at or above it.
+
+    Spans hold different items, so that the k-th highest of their maxima has k items at or above it.
     """
+    items = span_items(table.size, k)
+    span = max(1, items // coarse.block)
     maxima_SGB = coarse.maxima_GB.view(-1, span, len(coarse.error_B))
     top_SB = _scores(maxima_SGB.amax(dim=1).numpy())
-    error_SB = table.norms_S[coarse.block, span][:, None] * coarse.error_B + np.float32(UNDERFLOW)
+    error_SB = table.norms_S[items][:, None] * coarse.error_B + np.float32(UNDERFLOW)
     low_SB = top_SB * np.float32(1 - coarse.relative) - error_SB
     low_SB[top_SB <= (0.0 if coarse.is_signless else -np.inf)] = -np.inf
     floor_B = _kth_highest(low_SB, k)
@@ -270,12 +261,12 @@ def survivors(table: Table, coarse: Coarse, *, k: int, span: int) -> Survivors:
     return Survivors(floor_B, query_P[pair_P], block_P, is_settled_B)
 
 
-def sizes(size: int, k: int) -> tuple[int, int]:
-    """What blocks and spans to make: of few spans, the k-th best is a low floor."""
-    for (block, span), spans_a_result in zip(SIZES, (8, 4), strict=False):
-        if k * spans_a_result * block * span <= size:
-            return block, span
-    return SIZES[-1]
+def span_items(size: int, k: int) -> int:
+    """How many items make a span: of few spans, the k-th best would be a low floor."""
+    for items, spans_a_result in ((256, 8), (32, 4)):
+        if k * spans_a_result * items <= size:
+            return items
+    return 1
 
 
 def shuffled(item_N: Indices) -> Indices:

@@ -28,6 +28,7 @@ from models.catalog import PADDING
 from models.sieves import (
     BLOCK,
     LEAST_NORM,
+    LOWEST,
     UNDERFLOW,
     Coarse,
     Floats,
@@ -38,7 +39,7 @@ from models.sieves import (
     fine_scores,
     plain_scores,
     rounded_scores,
-    sizes,
+    span_items,
     sum_error,
     survivors,
 )
@@ -172,7 +173,10 @@ class VectorIndex:
         for row in np.flatnonzero(norms_B == 0):
             self._answer_zeros(asked(np.array([row])))
         left = np.flatnonzero(norms_B)
-        block, span = sizes(self.size, shape[1])
+        if len(left) == 1:
+            self._answer_one(asked(left))
+            return best
+        block = BLOCK if span_items(self.size, shape[1]) > 1 else 1
         step = max(1, min(QUERIES_AT_ONCE, MAXIMA_AT_ONCE * block // self.size))
         ways: list[Callable[[Table, Floats, Floats, Hidden | None], Coarse]]
         ways = [partial(plain_scores, block=block)]
@@ -180,22 +184,36 @@ class VectorIndex:
             ways = [rounded_scores, *ways]
         for score in ways:
             starts = range(0, len(left), step)
-            parts = [self._answer(asked(left[at : at + step]), score, span=span) for at in starts]
+            parts = [self._answer(asked(left[at : at + step]), score) for at in starts]
             left = np.concatenate([left[:0], *parts])
         return best
 
+    def _answer_one(self, asked: _Asked) -> None:
+        """One query's float32 scores are little enough to be kept; they are its only sieve."""
+        table, items = self._table, span_items(self.size, asked.k)
+        scores_W = np.dot(table.items_WE.numpy(), asked.queries_BE[0])
+        scores_W[self.size :] = -np.inf
+        if asked.may_V is not None:
+            scores_W[: self.size][~asked.may_V] = -np.inf
+        scores_W[asked.seen_N] = -np.inf
+        own = np.float32(max(asked.norms_B[0], LEAST_NORM) * sum_error(self.width))
+        scores_SG, norms_SG = scores_W.reshape(-1, items), table.norms_W.reshape(-1, items)
+        top_S, error_S = scores_SG.max(axis=1), own * table.norms_S[items] + np.float32(UNDERFLOW)
+        floor = max(np.partition(top_S - error_S, -asked.k)[-asked.k], LOWEST)
+        near_S = np.flatnonzero(top_S + error_S >= floor)
+        error_SG = own * norms_SG[near_S] + np.float32(UNDERFLOW)
+        found = np.flatnonzero(scores_SG[near_S] + error_SG >= floor)
+        item_N = near_S[found // items] * items + found % items
+        self._place(asked, np.zeros_like(item_N), item_N)
+
     def _answer(
-        self,
-        asked: _Asked,
-        score: Callable[[Table, Floats, Floats, Hidden | None], Coarse],
-        *,
-        span: int,
+        self, asked: _Asked, score: Callable[[Table, Floats, Floats, Hidden | None], Coarse]
     ) -> Indices:
         """Answer; the rows of those queries that rounding leaves wholly open come back."""
         table = self._table
         norms_B = np.maximum(asked.norms_B, np.float32(LEAST_NORM))
         coarse = score(table, asked.queries_BE, norms_B, asked.hidden())
-        found = survivors(table, coarse, k=asked.k, span=span)
+        found = survivors(table, coarse, k=asked.k)
         block = coarse.block
         for some in _by_query(found.query_P, PAIRS_AT_ONCE // block):
             query_P, block_P = found.query_P[some], found.block_P[some]

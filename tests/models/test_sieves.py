@@ -11,7 +11,7 @@ from models.sieves import (
     plain_scores,
     rounded_scores,
     shuffled,
-    sizes,
+    span_items,
     sum_error,
     survivors,
 )
@@ -91,7 +91,7 @@ def test_few_blocks_survive_and_the_best_are_among_them(way):
     items = rng.standard_normal((30_000, 64), dtype=np.float32)
     queries = rng.standard_normal((5, 64), dtype=np.float32)
     table, coarse = coarse_of(way, items, queries)
-    found = survivors(table, coarse, k=10, span=16)
+    found = survivors(table, coarse, k=10)
     exact = queries @ items.T
     for row in range(5):
         blocks = set(found.block_P[found.query_P == row].tolist())
@@ -105,10 +105,10 @@ def test_few_blocks_survive_and_the_best_are_among_them(way):
 def test_of_scores_that_are_all_negative_bfloat16_knows_nothing():
     items = np.ones((3000, 2), dtype=np.float32)
     queries = np.array([[-1, -1], [1, 1]], dtype=np.float32)
-    found = survivors(*coarse_of("rounded", items, queries), k=2, span=2)
+    found = survivors(*coarse_of("rounded", items, queries), k=2)
     assert found.is_settled_B.tolist() == [False, True]
     assert set(found.query_P.tolist()) == {1}
-    found = survivors(*coarse_of("plain", items, queries), k=2, span=2)
+    found = survivors(*coarse_of("plain", items, queries), k=2)
     assert found.is_settled_B.all()
     assert set(found.query_P.tolist()) == {0, 1}
 
@@ -139,9 +139,8 @@ def test_shuffled_items_are_all_there():
     assert (rows // TILE == np.arange(3 * TILE) // TILE).all()
 
 
-def test_blocks_shrink_where_k_is_a_large_part_of_the_catalog():
-    assert sizes(100_000, 10) == (16, 16)
-    assert sizes(100_000, 48) == (16, 16)  # 48 · 8 · 256 = 98,304
-    assert sizes(100_000, 49) == (16, 2)
-    assert sizes(100_000, 781) == (16, 2)  # 781 · 4 · 32 = 99,968
-    assert sizes(100_000, 782) == (1, 1)
+def test_spans_shrink_where_k_is_a_large_part_of_the_catalog():
+    assert span_items(100_000, 48) == 256  # 48 · 8 · 256 = 98,304
+    assert span_items(100_000, 49) == 32
+    assert span_items(100_000, 781) == 32  # 781 · 4 · 32 = 99,968
+    assert span_items(100_000, 782) == 1

@@ -49,6 +49,7 @@ def normal(rows, width, *, seed=0):
 def test_finds_what_a_brute_force_finds(kind, k):
     # 5000 / (16 · 16 · 8) = 2.4 and 5000 / (16 · 2 · 4) = 39: every size of blocks is gone through.
     assert_right(normal(5000, 24), normal(6, 24, seed=1), k=k, kind=kind)
+    assert_right(normal(5000, 24), normal(1, 24, seed=2), k=k, kind=kind)
 
 
 @pytest.mark.parametrize("kind", KINDS)
