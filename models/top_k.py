@@ -21,6 +21,7 @@ from functools import partial
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from scipy import sparse
 
@@ -198,7 +199,8 @@ class VectorIndex:
         scores_W[asked.seen_N] = -np.inf
         own = np.float32(max(asked.norms_B[0], LEAST_NORM) * sum_error(self.width))
         scores_SG, norms_SG = scores_W.reshape(-1, items), table.norms_W.reshape(-1, items)
-        top_S, error_S = scores_SG.max(axis=1), own * table.norms_S[items] + np.float32(UNDERFLOW)
+        top_S = torch.from_numpy(scores_SG).amax(dim=1).numpy()  # numpy takes four times as long.
+        error_S = own * table.norms_S[items] + np.float32(UNDERFLOW)
         floor = max(np.partition(top_S - error_S, -asked.k)[-asked.k], LOWEST)
         near_S = np.flatnonzero(top_S + error_S >= floor)
         error_SG = own * norms_SG[near_S] + np.float32(UNDERFLOW)
@@ -273,8 +275,7 @@ class VectorIndex:
 
 def _norms(rows_NE: Floats, what: str) -> Floats:
     """How long each row is, rounded up."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        squares_N = np.einsum("ne,ne->n", rows_NE, rows_NE, dtype=np.float64)
+    squares_N = np.einsum("ne,ne->n", rows_NE, rows_NE, dtype=np.float64)
     wrong = np.flatnonzero(~(squares_N <= MOST_NORM**2))
     if len(wrong):
         raise ValueError(
@@ -299,3 +300,25 @@ def _by_query(query_P: Indices, most: int) -> Iterator[slice]:
     start_B = np.flatnonzero(np.diff(query_P, prepend=-1))
     cuts = start_B[np.flatnonzero(np.diff(start_B // most, prepend=-1))].tolist()
     return (slice(low, high) for low, high in zip(cuts, [*cuts[1:], None], strict=True))
+
+
+def best_columns(scores_V: npt.NDArray[np.floating], *, k: int) -> Indices:
+    """The columns of the k highest scores, best first, ties to the lower column.
+
+    ``-inf`` and NaN are no candidates: there may be fewer than k columns. What it finds is what a
+    stable sort of all scores finds.
+
+    Raises:
+        ValueError: If k < 1.
+
+    Example:
+        >>> best_columns(np.array([1.0, 3.0, -np.inf, 3.0, 2.0]), k=3).tolist()
+        [1, 3, 4]
+    """
+    if k < 1:
+        raise ValueError(f"k must be at least 1, got {k}")
+    near_N = np.flatnonzero(scores_V > -np.inf)  # Nor is NaN greater.
+    if k < len(near_N):
+        kept_N = scores_V[near_N]
+        near_N = near_N[kept_N >= np.partition(kept_N, -k)[-k]]
+    return np.asarray(near_N[np.argsort(-scores_V[near_N], kind="stable")[:k]])

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from models import top_k
-from models.top_k import VectorIndex
+from models.top_k import VectorIndex, best_columns
 
 KINDS = [True, False]  # is_rounded
 
@@ -232,3 +232,20 @@ def test_what_does_not_fit_is_refused():
         index.best(queries, k=1, allowed_V=np.ones(19, bool))
     with pytest.raises(ValueError, match=r"expected excluded_BV \(2, 20\), got \(1, 20\)"):
         index.best(queries, k=1, excluded_BV=sparse.csr_matrix((1, 20)))
+
+
+@given(st.lists(st.sampled_from([-np.inf, np.nan, -1.0, 0.0, -0.0, 2.0, 2.5]), max_size=40))
+def test_best_columns_are_those_of_a_stable_sort(scores):
+    scores = np.array(scores, dtype=np.float32)
+    order = [column for column in np.argsort(-scores, kind="stable") if scores[column] > -np.inf]
+    for k in (1, 3, 40):
+        assert best_columns(scores, k=k).tolist() == order[:k]
+        assert best_columns(scores.astype(np.float64), k=k).tolist() == order[:k]
+
+
+def test_best_columns_of_many_scores():
+    scores = np.random.default_rng(0).standard_normal(5000).round(2)  # 2 digits: many ties
+    expected = np.argsort(-scores, kind="stable")
+    assert best_columns(scores, k=200).tolist() == expected[:200].tolist()
+    with pytest.raises(ValueError, match="k must be at least 1, got 0"):
+        best_columns(scores, k=0)
