@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, Final
@@ -32,7 +33,8 @@ Search = Callable[[Floats], Ids]
 K: Final = 10
 # Batch → searches a turn.
 BATCHES: Final = {1: 40, 32: 10, 256: 4}
-OURS, BOUND = "ours", "reading once"
+OURS, READING = "ours", "reading once"
+PRODUCTS: Final = {"product alone, bfloat16": "bfloat16", "product alone, float32": "float32"}
 FAISS_AS_IT_IS, FAISS_BEST = "faiss-flat", "faiss-flat, BLAS"
 PEERS: Final = (
     OURS,
@@ -41,18 +43,23 @@ PEERS: Final = (
     FAISS_BEST,
     "torch.matmul + topk",
     "numpy argpartition",
-    BOUND,
+    READING,
+    *PRODUCTS,
 )
+BOUNDS: Final = (READING, *PRODUCTS)
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 NOTES = """\
-- *reading once*: the fastest way to read the items' float32 once. Ours may beat it by reading half.
 - Times: median (least-most) of the rounds' medians. Ratios: of the two medians of a round, median
   (least-most) over the rounds. CPU time counts all threads and says more where other work runs.
 - *ours* computes its coarse scores in bfloat16 where the CPU has AMX, else as *ours, float32*. Both
   give the same answers, which are those of the float64 brute force.
 - *faiss-flat* is `IndexFlatIP` as `faiss-cpu` comes. Since 1.15 it goes through its own loops up to
   128,000 queries; *faiss-flat, BLAS* sends batches of 20 and more through OpenBLAS, as versions
-  before did, told to use its AVX-512 kernels (it does not know every CPU that has them)."""
+  before did, told to use its AVX-512 kernels (it does not know every CPU that has them).
+- One query is bounded by *reading once*, the fastest way to read the items' float32, items × width
+  × 4 bytes. A batch is bounded by its product, 2 × items × width × queries operations: nobody who
+  computes all scores in float32 is faster than *product alone, float32*, and ours computes what
+  *product alone, bfloat16* does."""
 
 
 def embeddings(rows: int, width: int, *, seed: int) -> Floats:
@@ -116,6 +123,23 @@ def reading(items: Floats) -> Search:
     return search
 
 
+def product(items: Floats, kind: str) -> Search:
+    """All scores of a batch and nothing else, a chunk at a time over the one before."""
+    import torch
+
+    dtype = getattr(torch, kind)
+    chunks = torch.split(torch.from_numpy(items).to(dtype), 8192)
+
+    def search(queries: Floats) -> Ids:
+        queries_EB = torch.from_numpy(queries).to(dtype).T.contiguous()
+        scores = torch.empty(len(chunks[0]), len(queries), dtype=dtype)
+        for chunk in chunks:
+            torch.mm(chunk, queries_EB, out=scores[: len(chunk)])
+        return np.zeros((len(queries), 0), dtype=np.int64)
+
+    return search
+
+
 def make(peer: str, items: Floats, threads: int) -> Search:
     if peer.startswith("faiss"):
         least = 20 if peer == FAISS_BEST else None
@@ -125,7 +149,8 @@ def make(peer: str, items: Floats, threads: int) -> Search:
         "ours, float32": lambda: ours(items, is_plain=True),
         "torch.matmul + topk": lambda: torch_topk(items),
         "numpy argpartition": lambda: numpy_argpartition(items),
-        BOUND: lambda: reading(items),
+        READING: lambda: reading(items),
+        **{name: partial(product, items, kind) for name, kind in PRODUCTS.items()},
     }
     return makers[peer]()
 
@@ -227,10 +252,10 @@ def check(peers: list[Peer], asked: argparse.Namespace, folder: Path) -> None:
 
 def measure(asked: argparse.Namespace, threads: int) -> dict[str, object]:
     """Batch → who → milliseconds of a search, and how many times ours they are."""
-    everybody = [name for name in PEERS if not name.startswith("faiss") or find_spec("faiss")]
+    everybody = [name for name in PEERS if is_here(name)]
     peers = [Peer(name, asked, threads) for name in everybody]
     with tempfile.TemporaryDirectory() as folder:
-        check([peer for peer in peers if peer.name != BOUND], asked, Path(folder))
+        check([peer for peer in peers if peer.name not in BOUNDS], asked, Path(folder))
     names = {size: [each for each in everybody if takes_part(each, size)] for size in BATCHES}
     wall: dict[int, dict[str, list[float]]]
     wall, cpu = ({size: {each: [] for each in names[size]} for size in BATCHES} for _ in range(2))
@@ -257,8 +282,16 @@ def measure(asked: argparse.Namespace, threads: int) -> dict[str, object]:
 
 
 def takes_part(name: str, batch: int) -> bool:
-    """Reading once bounds one query only; fewer than 20 queries never go through faiss's BLAS."""
-    return batch == 1 if name == BOUND else batch >= 20 or name != FAISS_BEST
+    """One query is bounded by reading, a batch by its product; faiss's BLAS is for 20 and more."""
+    if name in PRODUCTS or name == FAISS_BEST:
+        return batch >= 20
+    return batch == 1 or name != READING
+
+
+def is_here(name: str) -> bool:
+    if name == "product alone, bfloat16":
+        return has("amx_bf16")
+    return not name.startswith("faiss") or find_spec("faiss") is not None
 
 
 def over(one: list[float], other: list[float]) -> list[float]:
@@ -270,6 +303,22 @@ def shown(spread: Mapping[str, float], digits: int) -> str:
     return f"{spread['median']:.{digits}f} ({least}-{most})"
 
 
+def verdicts(by_threads: dict) -> list[str]:
+    """One line a number of threads and of queries: ours beside the bound, and beside faiss."""
+    lines = []
+    for threads, by_batch in by_threads.items():
+        for size, by_name in by_batch.items():
+            parts = []
+            if READING in by_name:
+                times = 1 / by_name[READING]["times_ours"]["median"]
+                parts.append(f"ours takes {times:.2f} times *{READING}*")
+            for name in (FAISS_AS_IT_IS, FAISS_BEST):
+                if name in by_name:
+                    parts.append(f"*{name}* {by_name[name]['times_ours']['median']:.2f} times ours")
+            lines.append(f"- {threads} threads, {size} at once: {', '.join(parts)}.")
+    return lines
+
+
 def table(result: dict) -> list[str]:
     """The result as a page."""
     lines = [
@@ -279,6 +328,8 @@ def table(result: dict) -> list[str]:
         f"embeddings, {result['rounds']} rounds.",
         "",
         f"Machine: {result['machine']}.",
+        "",
+        *verdicts(result["threads"]),
     ]
     for threads, by_batch in result["threads"].items():
         for size, by_name in by_batch.items():
