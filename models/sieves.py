@@ -30,9 +30,9 @@ BLOCK: Final = 16
 TILE: Final = 1024
 """Items are padded to tiles, and bfloat16 items shuffled in them: first those that stand first in
 their blocks, and so on, so that maxima of blocks are maxima of long rows, however few queries."""
-SCORES_AT_ONCE: Final = 1 << 21
-"""Scores between product and maxima: 4 MiB of bfloat16. Half and double are as fast here."""
-LEAST_CHUNK: Final = 4 * TILE
+SCORES_AT_ONCE: Final = 1 << 19
+"""Scores between product and maxima: 1 MiB of bfloat16, half of a second cache."""
+LEAST_CHUNK: Final = 2 * TILE
 LEAST_QUERIES: Final = 4
 """In bfloat16 torch multiplies fewer vectors by another way, which can take twice as long."""
 LEAST_NORM: Final = 2.0**-100

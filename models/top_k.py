@@ -53,7 +53,7 @@ PAIRS_AT_ONCE: Final = 1 << 17
 """(query, item) pairs in the fine sieves at once; more only where one query alone has more."""
 FEW_PAIRS: Final = 1 << 11
 """So few have their float64 scores before torch has begun with the float32 ones."""
-DOTS_AT_ONCE: Final = 1 << 14
+DOTS_AT_ONCE: Final = 1 << 9
 
 
 @dataclass(frozen=True)
