@@ -152,7 +152,8 @@ class Survivors:
         floor_B: An item below it is not among the k best; ``-inf`` where too few are left to say.
         query_P: Whose block.
         block_P: Which block: items block · J … block · J + J - 1, some of them behind the last.
-        is_settled_B: Of a query that is not, nothing is known and nothing stands here.
+        is_settled_B: Of a query that is not, nothing stands here: without a floor above 0, scores
+            without a sign say nothing.
     """
 
     floor_B: Floats
@@ -245,7 +246,7 @@ def survivors(table: Table, coarse: Coarse, *, k: int) -> Survivors:
     low_SB = top_SB * np.float32(1 - coarse.relative) - error_SB
     low_SB[top_SB <= (0.0 if coarse.is_signless else -np.inf)] = -np.inf
     floor_B = _kth_highest(low_SB, k)
-    is_settled_B = np.isfinite(floor_B) | (not coarse.is_signless)
+    is_settled_B = (floor_B > 0) | (not coarse.is_signless)
     # Below this, a maximum is too low whatever rounding did to it; -inf always is.
     needed_SB = (floor_B - error_SB) * np.float32(1 - coarse.relative)
     needed_SB = np.maximum(needed_SB, np.float32(0.0 if coarse.is_signless else LOWEST))
