@@ -53,9 +53,10 @@ NOTES = """\
   (least-most) over the rounds. CPU time counts all threads and says more where other work runs.
 - *ours* computes its coarse scores in bfloat16 where the CPU has AMX, else as *ours, float32*. Both
   give the same answers, which are those of the float64 brute force.
-- *faiss-flat* is `IndexFlatIP` as `faiss-cpu` comes. Since 1.15 it goes through its own loops up to
-  128,000 queries; *faiss-flat, BLAS* sends batches of 20 and more through OpenBLAS, as versions
-  before did, told to use its AVX-512 kernels (it does not know every CPU that has them).
+- *faiss-flat* is `IndexFlatIP` as `faiss-cpu` comes, which in 1.15.1 goes through its own loops
+  below 128,000 queries. *faiss-flat, BLAS* sends 20 and more through OpenBLAS
+  (`distance_compute_blas_threshold`), told to use its AVX-512 kernels, which this OpenBLAS does not
+  find on every CPU that has them.
 - One query is bounded by *reading once*, the fastest way to read the items' float32, items × width
   × 4 bytes. A batch is bounded by its product, 2 × items × width × queries operations: nobody who
   computes all scores in float32 is faster than *product alone, float32*, and ours computes what
