@@ -24,6 +24,7 @@ from domain.schemas import RECOMMENDATIONS
 from models.batch import UserBatch
 from models.candidates import Candidates, chunk_rows
 from models.catalog import FIRST_ITEM, PADDING
+from models.top_k import best_columns
 
 
 @dataclass(frozen=True)
@@ -133,8 +134,7 @@ class Pipeline:
         nobody = UserBatch.from_table(empty_users([""]), self.catalog, now=midnight(day))
         scores_V = self.model.retrievers[POPULARITY].scores(nobody)[0].astype(np.float64)
         scores_V[~self.servable(day)] = -np.inf
-        order = np.argsort(-scores_V, kind="stable")
-        best = [int(item) for item in order[:k] if np.isfinite(scores_V[item])]
+        best = [int(item) for item in best_columns(scores_V, k=k)]
         return Picked(best, [float(scores_V[item]) for item in best], [POPULARITY] * len(best))
 
     def servable(self, day: date) -> npt.NDArray[np.bool_]:

@@ -19,6 +19,7 @@ from bentos.recommender.ports import Floats, TextEncoder
 from bentos.recommender.schemas import SearchRequest
 from bentos.recommender.spelling import Speller, stem, words_of
 from models.catalog import FIRST_ITEM, Catalog
+from models.top_k import best_columns
 
 RRF_K: Final = 60
 DEPTH: Final = 200
@@ -130,8 +131,7 @@ def _stems(words: Iterable[str]) -> list[str]:
 
 
 def _best(scores_V: npt.NDArray[np.float32]) -> list[int]:
-    order = np.argsort(-scores_V, kind="stable")[:DEPTH]
-    return [int(item) for item in order if np.isfinite(scores_V[item])]
+    return [int(item) for item in best_columns(scores_V, k=DEPTH)]
 
 
 def _folded(text: str | None) -> str:

@@ -20,6 +20,7 @@ from bentos.recommender.search import DEPTH, fuse
 from bentos.recommender.store import empty_users
 from domain.schemas import USER_HISTORY_TYPES
 from models.batch import UserBatch
+from models.top_k import best_columns
 
 BEHAVIOR: Final = ("als", "sequence")
 TEXT: Final = "text"
@@ -63,9 +64,7 @@ def _only_knows(model: Model, item: int, now: datetime) -> UserBatch:
 
 
 def _ranking(scores_V: npt.NDArray[np.float32], allowed_V: npt.NDArray[np.bool_]) -> list[int]:
-    masked_V = np.where(allowed_V, scores_V, -np.inf)
-    order = np.argsort(-masked_V, kind="stable")[:DEPTH]
-    return [int(item) for item in order if np.isfinite(masked_V[item])]
+    return [int(item) for item in best_columns(np.where(allowed_V, scores_V, -np.inf), k=DEPTH)]
 
 
 def _best_source(item: int, rankings: dict[str, list[int]]) -> str:
