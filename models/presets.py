@@ -9,7 +9,7 @@ from typing import Final
 
 from domain.errors import BadInputError
 from models.loop import LoopConfig
-from models.ranking.config import DnnConfig, TransformerConfig
+from models.ranking.config import DnnConfig, SmallerConfig, TransformerConfig
 from models.ranking.windows import WindowConfig
 from models.retrieval.config import PRESETS as RETRIEVAL_PRESETS
 from models.retrieval.config import RetrievalPreset
@@ -27,6 +27,7 @@ class TrainingPreset:
         list_length: Candidates of one list that are learned from; judged and served are all.
         dnn: The feature network.
         transformer: The ranking transformer.
+        smaller: How the ranking transformer is made smaller for the release; None: not at all.
         seed: Of every random choice outside the retrievers.
     """
 
@@ -37,6 +38,7 @@ class TrainingPreset:
     list_length: int = 160
     dnn: DnnConfig = field(default_factory=DnnConfig)
     transformer: TransformerConfig = field(default_factory=TransformerConfig)
+    smaller: SmallerConfig | None = None
     seed: int = 7
 
 
@@ -54,6 +56,7 @@ PRESETS: Final = MappingProxyType(
             transformer=TransformerConfig(width=16, heads=1, batch_lists=8, loop=_SHORT_LOOP),
         ),
         "base": TrainingPreset(retrieval=RETRIEVAL_PRESETS["base"]),
+        "small": TrainingPreset(retrieval=RETRIEVAL_PRESETS["base"], smaller=SmallerConfig()),
     }
 )
 
