@@ -8,8 +8,9 @@ last landed one) (to test). The teacher is the ranking transformer of the preset
 below it are what the preset ``small`` does to it, and what it could have done instead.
 
 Requests are test users with all their candidates, one at a time on one thread, the models taking
-turns; a ratio is of the medians of one round. NDCG@10 is that of the ranker alone on its lists,
-compared with the teacher on the same lists. --work keeps the lists for another call.
+turns in an order drawn anew each time; a ratio is of the medians of one round. NDCG@10 is that of
+the ranker alone, compared with the teacher on the same lists. --work keeps the lists for another
+call.
 
 Writes ``benchmarks/results/smaller.json``, ``.md`` and ``.png``.
 """
@@ -30,6 +31,7 @@ import torch
 
 from benchmarks.machine import RESULTS, keep, machine, summary
 from benchmarks.smaller_lists import World, default_until, read_world
+from benchmarks.smaller_page import SMALL, TEACHER, plot, table
 from cli.command import day_after_last
 from domain.settings import Settings
 from models.artifacts import WEIGHTS_NAME
@@ -53,9 +55,7 @@ from models.ranking.transformer import CandidateTransformer
 
 COLUMNS: Final = item_slice(SOURCES)
 CONFIG: Final = PRESETS["small"].smaller or SmallerConfig()
-TEACHER: Final = "teacher"
 FOLDED: Final = "teacher, folded"
-SMALL: Final = "small: in 8 bits"
 REQUESTS: Final = 40
 ROUNDS: Final = 15
 FIRST_SEED: Final = 7
@@ -175,17 +175,19 @@ def requests(lists: RankingLists) -> Iterator[tuple[torch.Tensor, torch.Tensor, 
         )
 
 
-def seconds(calls: Mapping[str, Callable[..., torch.Tensor]], lists: RankingLists) -> dict:
-    """Name → the median ms of a request in each round; each request goes to all in turn."""
+def milliseconds(
+    calls: Mapping[str, Callable[..., torch.Tensor]], lists: RankingLists
+) -> dict[str, list[float]]:
+    """Name → the median of a request in each round; each goes to all, in an order drawn anew."""
     asked = list(requests(lists))
+    drawn = np.random.default_rng(FIRST_SEED)
     rounds: dict[str, list[float]] = {name: [] for name in calls}
     with torch.inference_mode():
         for number in range(ROUNDS + 1):
             took: dict[str, list[float]] = {name: [] for name in calls}
-            for at, given in enumerate(asked):
-                names = list(calls)
-                turned = names[(at + number) % len(names) :] + names[: (at + number) % len(names)]
-                for name in turned:
+            for given in asked:
+                # In a fixed order each would always find the caches as the same other left them.
+                for name in drawn.permutation(list(calls)):
                     began = time.perf_counter()
                     calls[name](*given)
                     took[name].append(1000 * (time.perf_counter() - began))
@@ -218,21 +220,27 @@ def torchao_calls(teacher: CandidateTransformer) -> dict[str, Callable[..., torc
 
 def speed(rows: Mapping[str, Row], lists: RankingLists) -> dict[str, dict]:
     """Row → ms a request and how many times faster than the teacher, round by round."""
-    calls: dict[str, Callable[..., torch.Tensor]] = {name: row.model for name, row in rows.items()}
-    calls |= torchao_calls(rows[TEACHER].model)
-    rounds = seconds(calls, lists)
-
-    def times(name: str, other: str) -> dict[str, float]:
-        return summary([a / b for a, b in zip(rounds[other], rounds[name], strict=True)])
-
-    return {
+    rounds = milliseconds({name: row.model for name, row in rows.items()}, lists)
+    # Apart, for they leave little in the caches; with the folded teacher to be compared with.
+    folded = {FOLDED: rows[FOLDED].model}
+    slower = milliseconds({**folded, **torchao_calls(rows[TEACHER].model)}, lists)
+    found = {
         name: {
             "ms": summary(each),
-            "times_faster": times(name, TEACHER),
-            "times_faster_than_folded": times(name, FOLDED),
+            "times_faster": times(rounds[TEACHER], each),
+            "times_faster_than_folded": times(rounds[FOLDED], each),
         }
         for name, each in rounds.items()
     }
+    for name, each in slower.items():
+        if name != FOLDED:
+            ratio = times(slower[FOLDED], each)
+            found[name] = {"ms": summary(each), "times_faster_than_folded": ratio}
+    return found
+
+
+def times(of: list[float], than: list[float]) -> dict[str, float]:
+    return summary([a / b for a, b in zip(of, than, strict=True)])
 
 
 def measure(world: World, *, seeds: int, say: Callable[[str], None]) -> dict:
@@ -266,99 +274,6 @@ def timed(rows: Mapping[str, Row], lists: RankingLists) -> dict[str, object]:
     return {"speed": speed(rows, lists), "candidates": summary(counts)}
 
 
-def share(value: float) -> str:
-    return f"{100 * value:+.1f} %"
-
-
-def table(result: dict) -> list[str]:
-    """The result as a page."""
-    whole = result["rows"][TEACHER]["bytes"]
-    lists = {task: result["rows"][TEACHER][task]["lists"] for task in ("any", "new")}
-    lines = [
-        "# A smaller ranking transformer",
-        "",
-        f"`{result['command']}`: trained before {result['until']}, tested",
-        f"until {result['end']} on {lists['any']:,} lists `any` and {lists['new']:,} `new`;",
-        f"{REQUESTS} requests of {result['candidates']['median']:.0f} candidates (median), one "
-        f"thread, {ROUNDS} rounds.",
-        "",
-        f"Machine: {result['machine']}.",
-        "",
-        "| | KB | smaller | ms a request | faster than the teacher | than it folded "
-        "| NDCG@10 any | change | new | change |",
-        "|---|---|---|---|---|---|---|---|---|---|",
-    ]
-    for name, each in result["speed"].items():
-        cells = [name, "", "", f"{each['ms']['median']:.2f}"]
-        if name in result["rows"]:
-            size = result["rows"][name]["bytes"]
-            cells[1:3] = [f"{size / 1e3:.0f}", f"{whole / size:.1f} x"]
-        for key in ("times_faster", "times_faster_than_folded"):
-            times = each[key]
-            cells.append(f"{times['median']:.2f} x ({times['min']:.2f}-{times['max']:.2f})")
-        for task in ("any", "new"):
-            judged = result["rows"].get(name, {}).get(task)
-            cells += _quality_cells(judged) if judged else ["", ""]
-        lines.append("| " + " | ".join(cells) + " |")
-    lines += [
-        "",
-        "- *faster*: the teacher's ms over the row's in the same round, median (least-most).",
-        "- *change*: NDCG@10 against the teacher on the same lists, in shares of the teacher's,",
-        "  with the 95 % bootstrap interval over lists. It is the ranker's own, not the fusion's.",
-        "- *folded*: item embeddings are looked up, not made anew; all rows but the first are.",
-        f"- `{SMALL}` with other seeds (of teacher and student), each against its own teacher:",
-    ]
-    for seed, judged in [*result["seeds"].items(), ("all, mean of a list", result["together"])]:
-        told = "; ".join(f"{task} {_quality_cells(judged[task])[1]}" for task in ("any", "new"))
-        lines.append(f"  - {seed}: {told}")
-    return lines
-
-
-def _quality_cells(judged: dict) -> list[str]:
-    change = judged["change"]
-    return [
-        f"{judged['ndcg_at_10']:.4f}",
-        f"{share(change['mean'])} [{share(change['low'])}, {share(change['high'])}]",
-    ]
-
-
-def plot(result: dict, path: Path) -> None:
-    """Bytes and milliseconds, and what each row's NDCG is to the teacher's."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    names = list(result["rows"])
-    figure = Figure(figsize=(11, 0.9 + 0.42 * len(names)), layout="constrained")
-    FigureCanvasAgg(figure)
-    panels = figure.subplots(1, 3, sharey=True)
-    sizes = [result["rows"][name]["bytes"] / 1e3 for name in names]
-    took = [result["speed"][name]["ms"]["median"] for name in names]
-    colors = ["#d9480f" if name == SMALL else "#0b7285" for name in names]
-    for axes, values, title, form in (
-        (panels[0], sizes, "KB on disk", "{:.0f}"),
-        (panels[1], took, "ms a request", "{:.2f}"),
-    ):
-        bars = axes.barh(range(len(names)), values, color=colors)
-        axes.bar_label(bars, [form.format(value) for value in values], padding=3, fontsize=8)
-        axes.set_title(title, fontsize=10)
-        axes.set_xlim(0, 1.18 * max(values))
-    for task, shift, marker in (("any", -0.15, "o"), ("new", 0.15, "s")):
-        for place, name in enumerate(names):
-            change = result["rows"][name][task]["change"]
-            low, mean, high = (100 * change[key] for key in ("low", "mean", "high"))
-            panels[2].plot([low, high], [place + shift] * 2, color=colors[place], lw=2, alpha=0.5)
-            panels[2].plot(
-                mean, place + shift, marker, color=colors[place], ms=5,
-                label=task if place == 0 else None,
-            )  # fmt: skip
-    panels[2].axvline(-1, color="#7b8794", ls=":", lw=1)
-    panels[2].set_title("NDCG@10 against the teacher, %", fontsize=10)
-    panels[2].legend(fontsize=8, frameon=False)
-    panels[0].set_yticks(range(len(names)), names, fontsize=9)
-    panels[0].invert_yaxis()
-    figure.savefig(path, dpi=130)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--home", type=Path, help="default: the settings' home")
@@ -380,6 +295,8 @@ def main() -> None:
     about = {
         "command": f"python -m benchmarks.smaller --until {until} --seeds {asked.seeds}",
         "machine": machine("torch", "torchao", "numpy"),
+        "requests": REQUESTS,
+        "rounds": ROUNDS,
         "until": str(until),
         "end": str(end),
     }

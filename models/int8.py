@@ -71,7 +71,7 @@ def _unpacked(name: str, values_KD: Array, packed: Mapping[str, Array]) -> Array
             f"but {len(values_KD)} have values and {len(scale_K)} a scale"
         )
     whole_RD = np.zeros((len(is_kept_R), values_KD.shape[1]), dtype=np.float32)
-    whole_RD[is_kept_R] = values_KD.astype(np.float32) * scale_K[:, None]
+    whole_RD[is_kept_R] = values_KD.astype(np.float32) * scale_K.astype(np.float32)[:, None]
     return whole_RD
 
 

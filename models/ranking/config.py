@@ -62,7 +62,7 @@ class SmallerConfig:
     width: int = 24
     heads: int = 1
     blocks: int = 0
-    label_share: float = 0.5
+    label_share: float = 0.2
     pruned_share: float = 0.5
     loop: LoopConfig = _LOOP
     mending: LoopConfig = _MENDING

@@ -126,14 +126,16 @@ def prune_items(transformer: CandidateTransformer, share: float) -> None:
 
 
 @contextmanager
-def held_at_zero(weight: nn.Parameter) -> Iterator[None]:
+def held_at_zero(weight: Tensor) -> Iterator[None]:
     """Keep the rows of ``weight`` that are 0 now at 0 in training.
 
     Their gradients are 0, so AdamW's moments stay 0, and weight decay of 0 is 0. The optimizer must
     be a new one.
     """
     is_kept_R1 = (weight.detach() != 0).any(dim=1, keepdim=True)
-    hook = weight.register_hook(lambda gradient: gradient * is_kept_R1.to(gradient.device))
+    hook = weight.register_hook(  # type: ignore[no-untyped-call]
+        lambda gradient: gradient * is_kept_R1.to(gradient.device)
+    )
     try:
         yield
     finally:
@@ -153,9 +155,9 @@ def _fit(
 
     def loss(network: nn.Module, batch: TaughtBatch) -> Tensor:
         scores_LC = score_batch(network, batch)
-        given = {"mask_LC": batch.mask_LC, "pointwise_weight": shape.pointwise_weight}
-        told = ranking_loss(scores_LC, batch.labels_LC, **given)
-        taught = distillation(scores_LC, batch.teacher_LC, **given)
+        mask_LC, level = batch.mask_LC, shape.pointwise_weight
+        told = ranking_loss(scores_LC, batch.labels_LC, mask_LC=mask_LC, pointwise_weight=level)
+        taught = distillation(scores_LC, batch.teacher_LC, mask_LC=mask_LC, pointwise_weight=level)
         return config.label_share * told + (1.0 - config.label_share) * taught
 
     def validate(network: nn.Module) -> float:

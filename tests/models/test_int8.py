@@ -1,3 +1,5 @@
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -90,6 +92,16 @@ def test_the_network_itself_stays_as_it_was(network):
     packed_arrays(network)
     for name, value in network.state_dict().items():
         assert torch.equal(value, before[name])
+
+
+def test_reading_needs_no_torchao(network, monkeypatch):
+    # It stands in the group `train` only: a bundle is served without it.
+    packed = packed_arrays(network)
+    for name in [name for name in sys.modules if name.split(".")[0] == "torchao"]:
+        monkeypatch.setitem(sys.modules, name, None)
+    assert set(unpacked_arrays(packed)) == set(arrays_of(network))
+    with pytest.raises(ImportError):
+        packed_arrays(network)
 
 
 def test_plain_arrays_pass(network):

@@ -151,7 +151,7 @@ def _environment(tmp_path):
 def smaller(planted, hand, marts, tmp_path_factory):
     """A whole run of the debug preset with a ranker made smaller, and what its progress said."""
     loop = LoopConfig(epochs=4, learning_rate=3e-3, warmup_steps=5)
-    config = SmallerConfig(width=8, loop=loop, mending=replace(loop, epochs=1))
+    config = SmallerConfig(width=8, pruned_share=0.5, loop=loop, mending=replace(loop, epochs=1))
     told = []
     run = hand.train_marts(
         marts,

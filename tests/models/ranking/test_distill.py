@@ -20,7 +20,9 @@ from models.ranking.transformer import CandidateTransformer
 
 COLUMNS = slice(10, 14)
 LOOP = LoopConfig(epochs=40, learning_rate=0.01, warmup_steps=1, patience=0, validate_every=40)
-CONFIG = SmallerConfig(width=8, label_share=0.0, loop=LOOP, mending=replace(LOOP, epochs=3))
+CONFIG = SmallerConfig(
+    width=8, label_share=0.0, pruned_share=0.5, loop=LOOP, mending=replace(LOOP, epochs=3)
+)
 CPU = TrainContext(seed=3, device=Device(torch.device("cpu"), False, "test"))
 
 
