@@ -8,16 +8,14 @@ at the widths of a ranker torchao's int8 products take longer than float32's (de
 # R rows, K rows that are kept, D width
 
 import copy
-import logging
-import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Final
 
 import numpy as np
 from torch import nn
 
 from models.artifacts import Array
+from models.quiet import quiet_torchao
 
 QUANTIZED: Final = (nn.Linear, nn.Embedding)
 """Modules whose ``weight`` is kept in 8 bits; biases, norms and the rest stay as they are."""
@@ -77,8 +75,8 @@ def _unpacked(name: str, values_KD: Array, packed: Mapping[str, Array]) -> Array
 
 def _quantized(network: nn.Module) -> nn.Module:
     """A copy whose ``QUANTIZED`` weights are torchao's int8 tensors."""
-    with _unmoved():
-        from torchao.quantization import Int8WeightOnlyConfig, quantize_
+    quiet_torchao()
+    from torchao.quantization import Int8WeightOnlyConfig, quantize_
 
     def is_wanted(module: nn.Module, name: str) -> bool:
         return isinstance(module, QUANTIZED)
@@ -88,19 +86,3 @@ def _quantized(network: nn.Module) -> nn.Module:
     config = Int8WeightOnlyConfig(set_inductor_config=False)
     quantize_(quantized, config, filter_fn=is_wanted)
     return quantized
-
-
-@contextmanager
-def _unmoved() -> Iterator[None]:
-    """Import torchao without its remarks: a library for CUDA that is not here, its own syntax."""
-    loggers = [logging.getLogger(name) for name in ("torchao", "torch.utils._pytree")]
-    levels = [each.level for each in loggers]
-    for each in loggers:
-        each.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        for each, level in zip(loggers, levels, strict=True):
-            each.setLevel(level)

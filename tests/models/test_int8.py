@@ -9,9 +9,6 @@ from models.artifacts import load_model, save_model
 from models.int8 import packed_arrays, unpacked_arrays
 from models.weights import arrays_of, put_arrays
 
-# torchao's own file has an escape sequence that Python warns of when it is compiled.
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
-
 
 class Network(nn.Module):
     def __init__(self):

@@ -12,7 +12,6 @@ from models.ranking.smaller import save_smaller
 from models.ranking.train import TrainContext
 from models.ranking.transformer import CandidateTransformer
 
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 COLUMNS = slice(10, 14)
 LOOP = LoopConfig(epochs=2, learning_rate=0.01, warmup_steps=1, patience=0)
 CONFIG = SmallerConfig(width=12, loop=LOOP, mending=replace(LOOP, epochs=1))
