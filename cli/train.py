@@ -38,7 +38,7 @@ def train(
         ),
     ] = None,
     preset: Annotated[
-        str | None, typer.Option(help="How to train: base or debug. [VITRINE_PRESET]")
+        str | None, typer.Option(help="How to train: base, small or debug. [VITRINE_PRESET]")
     ] = None,
     run: Annotated[
         str | None,

@@ -23,7 +23,7 @@ CUTOFF = Param(
 PRESET = Param(
     None,
     type=["null", "string"],
-    enum=[None, "debug", "base"],
+    enum=[None, "debug", "base", "small"],
     title="Preset",
     description="How the models are trained; empty: the shop's own (VITRINE_PRESET).",
 )

@@ -39,7 +39,9 @@ class Settings(BaseSettings):
     )
     simulator_preset: str = Field("base", description="Size of the simulated shop.")
     simulator_seed: int = Field(7, description="Seed of the simulated shop.")
-    preset: str = Field("base", description="How models are trained.")
+    preset: str = Field(
+        "base", description="How models are trained: base, small (a smaller ranker) or debug."
+    )
     train_threads: int = Field(
         0, ge=0, le=1_024, description="CPU threads of training; 0: every core given to us."
     )

@@ -2,14 +2,14 @@
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date
 from types import MappingProxyType
 from typing import Final
 
 from domain.errors import BadInputError
 from models.loop import LoopConfig
-from models.ranking.config import DnnConfig, TransformerConfig
+from models.ranking.config import DnnConfig, SmallerConfig, TransformerConfig
 from models.ranking.windows import WindowConfig
 from models.retrieval.config import PRESETS as RETRIEVAL_PRESETS
 from models.retrieval.config import RetrievalPreset
@@ -27,6 +27,7 @@ class TrainingPreset:
         list_length: Candidates of one list that are learned from; judged and served are all.
         dnn: The feature network.
         transformer: The ranking transformer.
+        smaller: How the ranking transformer is made smaller for the release; None: not at all.
         seed: Of every random choice outside the retrievers.
     """
 
@@ -37,9 +38,11 @@ class TrainingPreset:
     list_length: int = 160
     dnn: DnnConfig = field(default_factory=DnnConfig)
     transformer: TransformerConfig = field(default_factory=TransformerConfig)
+    smaller: SmallerConfig | None = None
     seed: int = 7
 
 
+_BASE: Final = TrainingPreset(retrieval=RETRIEVAL_PRESETS["base"], dnn=DnnConfig(members=3))
 _SHORT_LOOP: Final = LoopConfig(epochs=4, learning_rate=3e-3, warmup_steps=5)
 
 PRESETS: Final = MappingProxyType(
@@ -53,7 +56,8 @@ PRESETS: Final = MappingProxyType(
             dnn=DnnConfig(widths=(16,), batch_lists=8, loop=_SHORT_LOOP),
             transformer=TransformerConfig(width=16, heads=1, batch_lists=8, loop=_SHORT_LOOP),
         ),
-        "base": TrainingPreset(retrieval=RETRIEVAL_PRESETS["base"], dnn=DnnConfig(members=3)),
+        "base": _BASE,
+        "small": replace(_BASE, smaller=SmallerConfig()),
     }
 )
 

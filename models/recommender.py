@@ -79,7 +79,7 @@ class Recommender:
         self.text_VE = text_VE
         self.retrievers = retrievers
         self.dnn = dnn.eval()
-        self.transformer = transformer.eval()
+        self.transformer = transformer.folded()
         self.fusion = fusion
         self.per_source = per_source
         self.encoder_hash = encoder_hash

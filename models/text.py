@@ -29,6 +29,7 @@ from models.artifacts import file_hash
 from models.catalog import FIRST_ITEM, Catalog
 from models.device import choose_device
 from models.loop import ProgressCall
+from models.quiet import quiet_torchao
 
 logger = logging.getLogger(__name__)
 
@@ -145,6 +146,7 @@ class _Loaded:
     """Tokenizer and model in memory."""
 
     def __init__(self, folder: Path) -> None:
+        quiet_torchao()
         from transformers import AutoModel, AutoTokenizer
         from transformers.utils import logging as transformers_logging
 

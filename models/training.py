@@ -6,7 +6,8 @@ Stages, each done once however often the run is killed:
 2. ``features``: what Feast knew about users and items at each snapshot
 3. ``early_retrieval``: the sources, fitted before each snapshot
 4. ``lists``: candidates, features and labels of each window
-5. ``dnn``, ``transformer``: the rankers; ``fusion``: calibrations and α on the validation window
+5. ``dnn``, ``transformer``: the rankers; ``smaller``, where the preset asks for it: a transformer
+   to release instead; ``fusion``: calibrations and α on the validation window
 6. ``retrieval_<name>``: the sources again, on everything before the cutoff
 """
 
@@ -32,6 +33,7 @@ from models.data import TrainingData
 from models.device import choose_device, training_threads
 from models.loop import History, ProgressCall
 from models.presets import TrainingPreset
+from models.ranking.config import SmallerConfig
 from models.ranking.dnn import FeatureNetwork
 from models.ranking.features import feature_names, item_slice
 from models.ranking.judge import Scored, fit_fusion, mean_ndcg, score_lists
@@ -45,6 +47,7 @@ from models.ranking.prepare import (
     make_all_lists,
     read_lists,
 )
+from models.ranking.smaller import save_smaller
 from models.ranking.sources import SOURCES
 from models.ranking.train import TrainContext, fit_dnn, fit_transformer
 from models.ranking.transformer import CandidateTransformer
@@ -128,7 +131,8 @@ class _Run:
         self.data, self.preset, self.folder = data, preset, folder
         self.encoder, self.cache, self.progress = encoder, cache, progress
         self.checkpoints = folder / "checkpoints"
-        self.stages = Stages(self.checkpoints, progress=progress, total=7 + len(SOURCES))
+        total = 7 + (preset.smaller is not None) + len(SOURCES)
+        self.stages = Stages(self.checkpoints, progress=progress, total=total)
         self.windows = plan_windows(
             first_day=data.first_day, until=data.until, config=preset.windows
         )
@@ -162,6 +166,8 @@ class _Run:
         run("lists", lambda: make_all_lists(self.work))
         run("dnn", self._fit_dnn)
         run("transformer", self._fit_transformer)
+        if (smaller := self.preset.smaller) is not None:
+            run("smaller", lambda: self._make_smaller(smaller))
         run("fusion", self._fit_fusion)
         for name in SOURCES:
             run(f"retrieval_{name}", self._refit(name))
@@ -206,8 +212,29 @@ class _Run:
             config=self.preset.transformer,
             context=self._context("transformer"),
         )
-        transformer.save(self.folder / "ranking" / "transformer")
+        transformer.save(self._whole_transformer)
         return history.to_json()
+
+    @property
+    def _whole_transformer(self) -> Path:
+        """The trained transformer: released, or the teacher of the one that is."""
+        ranking = self.folder / "ranking"
+        return (self.checkpoints if self.preset.smaller is not None else ranking) / "transformer"
+
+    def _make_smaller(self, config: SmallerConfig) -> Mapping[str, object]:
+        train_lists, validation = read_lists(self.work)
+        teacher = CandidateTransformer.load(
+            self._whole_transformer, text_VE=torch.from_numpy(self.text_VE)
+        )
+        return save_smaller(
+            teacher,
+            train_lists,
+            concatenate(list(validation.values())),
+            item_columns=item_slice(SOURCES),
+            config=config,
+            context=self._context("smaller"),
+            folder=self.folder / "ranking" / "transformer",
+        )
 
     def _fit_fusion(self) -> Mapping[str, object]:
         dnn = FeatureNetwork.load(self.folder / "ranking" / "dnn")

@@ -44,6 +44,11 @@ class RankingLists:
         """These lists only, in this order."""
         return RankingLists(*(getattr(self, name)[rows] for name in _FIELDS))
 
+    def with_columns(self, columns: slice) -> "RankingLists":
+        """The same lists with some of their features only."""
+        features_LCF = np.ascontiguousarray(self.features_LCF[:, :, columns])
+        return RankingLists(features_LCF, self.history_LT, self.item_index_LC, self.labels_LC)
+
     def with_a_label(self) -> "RankingLists":
         """Only lists in which something was wanted: the others say nothing about order."""
         return self.take(np.flatnonzero((self.labels_LC > 0).any(axis=1)))

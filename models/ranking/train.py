@@ -93,7 +93,7 @@ def fit_transformer(
 ) -> tuple[CandidateTransformer, loop.History]:
     """Train the transformer; ``item_columns``: which features are the item's own."""
     torch.manual_seed(context.seed)
-    train, validation = (_with_columns(lists, item_columns) for lists in (train, validation))
+    train, validation = (lists.with_columns(item_columns) for lists in (train, validation))
     count = train.features_LCF.shape[2]
     transformer = CandidateTransformer(config, torch.from_numpy(text_VE), count)
     transformer.standardize_from(torch.from_numpy(train.features_LCF[train.mask_LC]))
@@ -119,11 +119,6 @@ def fit_two_towers(
     towers.standardize_from(train.features_LCF[train.mask_LC])
     history = _fit(towers, train, validation, config=config, context=context, stage="two_towers")
     return towers.cpu(), history
-
-
-def _with_columns(lists: RankingLists, columns: slice) -> RankingLists:
-    features_LCI = np.ascontiguousarray(lists.features_LCF[:, :, columns])
-    return RankingLists(features_LCI, lists.history_LT, lists.item_index_LC, lists.labels_LC)
 
 
 def _fit(

@@ -15,7 +15,7 @@ no special case. It sees no user id and no user features.
 import math
 from dataclasses import asdict
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +23,7 @@ from torch.nn import functional as nnf
 
 from domain.schemas import HISTORY_LENGTH
 from models.artifacts import load_model, save_model
+from models.int8 import packed_arrays, unpacked_arrays
 from models.loop import LoopConfig
 from models.ranking.config import TransformerConfig
 from models.weights import arrays_of, put_arrays
@@ -83,6 +84,7 @@ class CandidateTransformer(nn.Module):
     text_VE: Tensor
     mean_I: Tensor
     scale_I: Tensor
+    items_VD: Tensor | None
 
     def __init__(self, config: TransformerConfig, text_VE: Tensor, item_feature_count: int) -> None:
         super().__init__()
@@ -91,6 +93,7 @@ class CandidateTransformer(nn.Module):
         width = config.width
         # The text stands once in the run's text.safetensors, not again in these weights.
         self.register_buffer("text_VE", text_VE, persistent=False)
+        self.register_buffer("items_VD", None, persistent=False)
         self.register_buffer("mean_I", torch.zeros(item_feature_count))
         self.register_buffer("scale_I", torch.ones(item_feature_count))
         self.ids = nn.Embedding(len(text_VE), width, padding_idx=0)
@@ -125,18 +128,37 @@ class CandidateTransformer(nn.Module):
             candidates_BC: item_index; the score of padding (0) means nothing.
             features_BCI: Raw item features of the candidates.
         """
-        entries_BSD, visible_BS = self._encode(history_BT)
+        entries_BSD, visible_B11S = self._encode(history_BT)
         standardized_BCI = ((features_BCI - self.mean_I) / self.scale_I).clamp(-5, 5)
         candidate_BCD = self._embed(candidates_BC) + self.item_features(standardized_BCI)
         same_BCS = nnf.pad(candidates_BC[:, :, None] == history_BT[:, None, :], (0, 1))
-        bias_BHCS = same_BCS[:, None] * self.same_item[None, :, None, None]
-        bias_BHCS = bias_BHCS.masked_fill(~visible_BS[:, None, None, :], -torch.inf)
+        # Adding 0 or -inf is the same as filling where hidden, at half the time.
+        bias_BHCS = same_BCS[:, None] * self.same_item[None, :, None, None] + visible_B11S
         seen_BCD = self.candidate_block(candidate_BCD, entries_BSD, bias_BHCS)
         joined = self.norm(torch.cat([candidate_BCD, seen_BCD], dim=-1))
         scores_BC: Tensor = self.out(nnf.silu(self.hidden(joined))).squeeze(-1)
         return scores_BC
 
+    def folded(self) -> Self:
+        """Embed every item once, to be looked up by each request; for serving, until ``train()``.
+
+        The same scores up to rounding: a matrix product over all items rounds otherwise than over
+        some. Costs V x D floats of memory.
+        """
+        self.eval()
+        with torch.no_grad():
+            self.items_VD = self.ids.weight + self.text(self.text_VE)
+        return self
+
+    def train(self, mode: bool = True) -> Self:
+        """As in torch; weights that are about to change are no longer folded."""
+        if mode:
+            self.items_VD = None
+        return super().train(mode)
+
     def _embed(self, items: Tensor) -> Tensor:
+        if self.items_VD is not None:
+            return nnf.embedding(items, self.items_VD)
         # An item stands in many lists of a batch: project its text once.
         distinct_U, where = torch.unique(items, return_inverse=True)
         embedded_UD = self.ids(distinct_U) + self.text(self.text_VE[distinct_U])
@@ -144,19 +166,20 @@ class CandidateTransformer(nn.Module):
         return embedded
 
     def _encode(self, history_BT: Tensor) -> tuple[Tensor, Tensor]:
+        """The entries that candidates attend, and 0 where one is visible, else -inf."""
         batch, length = history_BT.shape
         # Newest = 0: a longer padding on the left moves nothing.
         ages_T = torch.arange(length - 1, -1, -1, device=history_BT.device)
         history_BTD = self._embed(history_BT) + self.positions(ages_T)
         nothing_B1D = self.nothing.expand(batch, 1, -1)
         entries_BSD = torch.cat([history_BTD, nothing_B1D.to(history_BTD.dtype)], dim=1)
-        visible_BS = nnf.pad(history_BT != 0, (0, 1), value=True)
-        bias_B11S = torch.zeros_like(visible_BS, dtype=torch.float32).masked_fill(
-            ~visible_BS, -torch.inf
+        hidden_BS = nnf.pad(history_BT == 0, (0, 1), value=False)
+        visible_B11S = torch.zeros_like(hidden_BS, dtype=torch.float32).masked_fill(
+            hidden_BS, -torch.inf
         )[:, None, None, :]
         for block in self.blocks:
-            entries_BSD = block(entries_BSD, entries_BSD, bias_B11S)
-        return entries_BSD, visible_BS
+            entries_BSD = block(entries_BSD, entries_BSD, visible_B11S)
+        return entries_BSD, visible_B11S
 
     def standardize_from(self, features_NI: Tensor) -> None:
         """Take mean and deviation of training candidates' item features."""
@@ -166,12 +189,18 @@ class CandidateTransformer(nn.Module):
 
     def save(self, folder: Path) -> None:
         """Write the model folder (without the text embeddings, which the run keeps once)."""
-        config = {**asdict(self.config), "item_feature_count": self.item_feature_count}
-        save_model(folder, model=MODEL_NAME, config=config, tensors=arrays_of(self))
+        save_model(folder, model=MODEL_NAME, config=self._about(), tensors=arrays_of(self))
+
+    def save_in_8_bits(self, folder: Path) -> None:
+        """As ``save``, in about a quarter of the bytes; scores move by the rounding."""
+        save_model(folder, model=MODEL_NAME, config=self._about(), tensors=packed_arrays(self))
+
+    def _about(self) -> dict[str, object]:
+        return {**asdict(self.config), "item_feature_count": self.item_feature_count}
 
     @classmethod
     def load(cls, folder: Path, *, text_VE: Tensor) -> "CandidateTransformer":
-        """Read what ``save`` wrote."""
+        """Read what ``save`` or ``save_in_8_bits`` wrote; both are float32 from here on."""
         artifact = load_model(folder, model=MODEL_NAME)
         content = dict(artifact.config)
         count = content.pop("item_feature_count")
@@ -180,5 +209,5 @@ class CandidateTransformer(nn.Module):
             raise ValueError(f"{folder}: not a {MODEL_NAME} configuration")
         config = TransformerConfig(**{**content, "loop": LoopConfig(**loop)})  # type: ignore[arg-type]
         transformer = cls(config, text_VE, count)
-        put_arrays(transformer, artifact.tensors)
+        put_arrays(transformer, unpacked_arrays(artifact.tensors))
         return transformer.eval()

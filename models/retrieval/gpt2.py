@@ -18,6 +18,7 @@ from torch import Tensor
 
 from models.batch import UserBatch
 from models.catalog import FIRST_ITEM
+from models.quiet import quiet_torchao
 from models.retrieval.config import Gpt2Config, NextItemConfig
 from models.retrieval.next_item import HistoryNetwork, NextItemRetriever, known_items
 
@@ -30,6 +31,7 @@ class Gpt2Network(HistoryNetwork):
     def __init__(
         self, config: NextItemConfig, catalog_size: int, text_VE: Tensor | None = None
     ) -> None:
+        quiet_torchao()
         from transformers import GPT2Config, GPT2Model
 
         super().__init__(config, catalog_size, text_VE)

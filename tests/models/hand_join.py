@@ -95,8 +95,8 @@ def _put(marts, table, day, rows):
     pq.write_table(rows, folder / "part.parquet")
 
 
-def train_marts(marts, folder, *, until, progress, cache=None, encoder=None):
-    """Train the debug preset on a folder of marts."""
+def train_marts(marts, folder, *, until, progress, cache=None, encoder=None, preset=None):
+    """Train a preset (default: debug) on a folder of marts."""
     from models.data import read_training_data
     from models.presets import PRESETS
     from models.text import Encoder
@@ -105,7 +105,7 @@ def train_marts(marts, folder, *, until, progress, cache=None, encoder=None):
     data = read_training_data(marts, until=until)
     return train(
         data,
-        preset=PRESETS["debug"],
+        preset=preset or PRESETS["debug"],
         folder=folder,
         join=HandJoin(data.interactions),
         encoder=encoder or Encoder(),

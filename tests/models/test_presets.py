@@ -14,7 +14,12 @@ def name_of(preset, data="a", until=UNTIL):
 
 
 def test_the_presets_are_the_ones_we_agreed_on():
-    assert set(PRESETS) == {"debug", "base"}
+    assert set(PRESETS) == {"debug", "base", "small"}
+
+
+def test_small_is_base_with_a_smaller_ranker():
+    assert PRESETS["small"].smaller is not None
+    assert replace(PRESETS["small"], smaller=None) == PRESETS["base"]
 
 
 def test_a_run_is_named_after_all_that_decides_it():

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -12,9 +13,12 @@ import pytest
 
 from domain.clock import midnight
 from domain.files import leftovers
-from models.artifacts import file_hashes
+from models.artifacts import file_hashes, load_model
 from models.batch import UserBatch
 from models.judging import _join_at, judge_run
+from models.loop import LoopConfig
+from models.presets import PRESETS
+from models.ranking.config import SmallerConfig
 from models.ranking.items import ItemMatrix
 from models.recommender import Recommender
 from models.report import ReportInput, write_report
@@ -141,6 +145,59 @@ def test_a_killed_run_goes_on_to_the_same_weights(trained, planted, marts, tmp_p
 
 def _environment(tmp_path):
     return {**os.environ, "PYTHONPATH": str(REPOSITORY), "VITRINE_HOME": str(tmp_path / "home")}
+
+
+@pytest.fixture(scope="session")
+def smaller(planted, hand, marts, tmp_path_factory):
+    """A whole run of the debug preset with a ranker made smaller, and what its progress said."""
+    loop = LoopConfig(epochs=4, learning_rate=3e-3, warmup_steps=5)
+    config = SmallerConfig(width=8, pruned_share=0.5, loop=loop, mending=replace(loop, epochs=1))
+    told = []
+    run = hand.train_marts(
+        marts,
+        tmp_path_factory.mktemp("runs") / "smaller",
+        until=planted.cutoff,
+        progress=lambda stage, message, **_: told.append(f"{stage}: {message}"),
+        preset=replace(PRESETS["debug"], smaller=config),
+    )
+    return run, told
+
+
+def test_a_run_with_a_smaller_ranker_holds_the_same_files(smaller, trained):
+    run, told = smaller
+    assert file_hashes(run.folder).keys() == file_hashes(trained[0].folder).keys()
+    assert any(line.startswith("train: smaller done") for line in told)
+    content = json.loads((run.folder / "run.json").read_text())
+    assert content["config"]["smaller"]["width"] == 8
+    notes = json.loads((run.folder / "curves.json").read_text())
+    assert len(notes["smaller"]["mended"]["train_loss"]) == 1
+
+
+def test_the_smaller_ranker_is_the_one_that_is_released(smaller, trained):
+    small, whole = (run.folder / "ranking" / "transformer" for run, _ in (smaller, trained))
+    tensors = load_model(small, model="ranking_transformer").tensors
+    assert tensors["ids.weight.int8"].dtype == np.int8
+    # 40 items, half of them pruned, and the unknown one.
+    assert tensors["ids.weight.int8"].shape == (21, 8)
+    sizes = [(folder / "weights.safetensors").stat().st_size for folder in (small, whole)]
+    assert sizes[0] < sizes[1] / 2
+    assert Recommender.load(smaller[0].folder).transformer.config.width == 8
+
+
+def test_a_run_with_a_smaller_ranker_is_judged_as_any_other(smaller, judged, planted, join):
+    run, _ = smaller
+    ours = judge_run(
+        Recommender.load(run.folder),
+        planted.examples,
+        since=planted.cutoff,
+        until=planted.until,
+        join=join,
+    )
+    for task in ("any", "new"):
+        found = ndcg(ours, task)
+        assert found["fusion"] > found["popularity"] + 0.05, found
+        # What is not the transformer's is what it was without it.
+        assert found["dnn"] == ndcg(judged, task)["dnn"]
 
 
 def test_an_encoder_of_ones_own_comes_along(planted, hand, marts, tmp_path):
