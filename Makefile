@@ -7,6 +7,8 @@ DATA ?=
 ONCE ?=
 ARGS ?=
 GROUPS := orchestrate transform quality features train serve dev
+# How good, not how fast: each is a command of its own, `python -m benchmarks.NAME`.
+QUALITY := fusion offline_quality search_ranking shop_quality simulated_truth smaller
 # As many processes as there are cores; tests/conftest.py says what stays together.
 PYTEST := $(BIN)/pytest -n logical --dist loadscope
 
@@ -45,7 +47,7 @@ test-fast: setup  ## Every test that takes no more than a few seconds
 	$(PYTEST) -m "not slow and not gpu and not exhaustive" $(ARGS)
 
 bench: setup  ## Measure what benchmarks/ measures
-	@for script in $(filter-out %/offline_quality.py,$(wildcard benchmarks/*.py)); do $(BIN)/python $$script || exit 1; done
+	@for script in $(filter-out $(QUALITY:%=benchmarks/%.py),$(wildcard benchmarks/*.py)); do $(BIN)/python $$script || exit 1; done
 
 quality: setup  ## Judge every model on published sets, for hours: ARGS="--data FOLDER --seeds 5"
 	$(BIN)/python -m benchmarks.offline_quality $(ARGS)

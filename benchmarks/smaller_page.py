@@ -96,7 +96,7 @@ def plot(result: dict, path: Path) -> None:
                 label=task if place == 0 else None,
             )  # fmt: skip
     panels[2].axvline(-1, color="#7b8794", ls=":", lw=1)
-    panels[2].set_title("NDCG@10 against the teacher, % (dotted: -1 %)", fontsize=10)
+    panels[2].set_title("NDCG@10 to the teacher's, % (dotted: -1)", fontsize=10)
     panels[2].legend(fontsize=8, frameon=False)
     panels[0].set_yticks(range(len(names)), names, fontsize=9)
     panels[0].invert_yaxis()
