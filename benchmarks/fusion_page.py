@@ -125,8 +125,7 @@ def page(result: Result) -> list[str]:
     lines = ["# Does `r = α·r1 + (1 − α)·r2` beat its parts?", "", f"**{in_short(result)}**", ""]
     lines += [
         f"`{result['source']}`, preset `{result['preset']}`, {len(result['seeds'])} seeds of both "
-        f"rankers; trained on {result['train_lists']:,} of {result['train_lists_there_are']:,} "
-        f"lists (two a user and window; a seeded choice, one for all seeds) from {first[0]} "
+        f"rankers; trained on {_trained_on(result)} (two a user and window) from {first[0]} "
         f"on, calibrated and α learned on {result['windows'][-2][0]} to {last[0]}, judged on "
         f"{last[0]} to {last[1]} (the later day never included); at most "
         f"{result['most_users_of_a_window']:,} users of a window, a seeded choice. "
@@ -137,6 +136,13 @@ def page(result: Result) -> list[str]:
         lines += _task_lines(task, content)
     lines += _alpha_lines(result)
     return [*lines, *_method()]
+
+
+def _trained_on(result: Result) -> str:
+    count, there_are = result["train_lists"], result["train_lists_there_are"]
+    if count == there_are:
+        return f"all {count:,} lists"
+    return f"{count:,} of {there_are:,} lists, a seeded choice, the same for all seeds"
 
 
 def _task_lines(task: str, content: Result) -> list[str]:
@@ -201,7 +207,9 @@ def _listed(names: list[str]) -> str:
 
 
 def _only(kept: list[str]) -> str:
-    return "all three" if len(kept) == len(CLAIMED["fusion"]) else f"only {_listed(kept)}"
+    if len(kept) == len(CLAIMED["fusion"]):
+        return "all three"
+    return f"only {_listed(kept)}" if kept else "none"
 
 
 def _signed(interval: Mapping[str, float]) -> str:

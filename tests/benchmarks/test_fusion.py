@@ -184,6 +184,13 @@ def test_the_short_answer_says_by_how_much_and_what_a_twin_gains(result):
     assert "F1 +0.03 from the better" in said  # .87 over .84
 
 
+def test_a_fusion_that_raises_nothing_is_said_to_raise_none(result):
+    tasks = json.loads(json.dumps(result["tasks"]))
+    for measure in CLAIMED["fusion"]:
+        tasks["any"]["fusion_minus"]["dnn"][measure]["over_seeds"]["low"] = -0.1
+    assert "fusion surely raises none over both parts" in in_short({**result, "tasks": tasks})
+
+
 def test_the_page_shows_every_row_beside_what_was_claimed(result):
     text = "\n".join(page(result))
     for words in ("DNN (r1)", "two Transformers", "always no", "*claimed: fusion*", "0.87", "## α"):
