@@ -97,11 +97,17 @@ def list_ndcg(
         >>> round(list_ndcg(scores, labels), 4)  # 1 / log2(3)
         0.6309
     """
+    ndcg_L = ndcg_of_lists(scores_LC, labels_LC, k=k)
+    return float(np.mean(ndcg_L[~np.isnan(ndcg_L)]))
+
+
+def ndcg_of_lists(
+    scores_LC: npt.NDArray[np.floating], labels_LC: npt.NDArray[np.float32], *, k: int = 10
+) -> npt.NDArray[np.float64]:
+    """NDCG@k of each list, as ``list_ndcg``; NaN where nothing was wanted. Shape [L]."""
     wanted_LC = labels_LC > 0
     order_LC = np.lexsort((wanted_LC, -scores_LC), axis=1)[:, :k]
     discount_K = 1.0 / np.log2(np.arange(2, order_LC.shape[1] + 2))
     gained_L = (np.take_along_axis(wanted_LC, order_LC, axis=1) * discount_K).sum(axis=1)
-    ideal_K = np.cumsum(discount_K)
-    count_L = np.minimum(wanted_LC.sum(axis=1), len(discount_K))
-    has_label_L = count_L > 0
-    return float(np.mean(gained_L[has_label_L] / ideal_K[count_L[has_label_L] - 1]))
+    ideal_K = np.concatenate([[np.nan], np.cumsum(discount_K)])
+    return np.asarray(gained_L / ideal_K[np.minimum(wanted_LC.sum(axis=1), len(discount_K))])

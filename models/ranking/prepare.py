@@ -11,6 +11,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -142,39 +143,47 @@ def fit_source(
 
 def make_all_lists(work: Preparation) -> Mapping[str, object]:
     """Make and keep the lists: ``train`` (thinned, both tasks) and one validation set a task."""
-    users = pq.read_table(work.folder / "users.parquet")
-    items = pq.read_table(work.folder / "items.parquet")
-    assembler = Assembler(work.catalog, work.text_VE)
     train: list[RankingLists] = []
     rows: dict[str, object] = {}
     for window in work.all_windows:
-        events = work.events(window)
-        moment = midnight(window.start)
-        batch = UserBatch.from_table(_at(users, window.start), work.catalog, now=moment)
-        matrix = ItemMatrix.from_table(_at(items, window.start), work.catalog, moment)
-        sources = _load_sources(work, window.start)
-        for task in TASKS:
-            lists = make_lists(
-                batch,
-                events,
-                task=task,
-                retrievers=sources,
-                assembler=assembler,
-                items=matrix,
-                allowed_V=work.catalog.available(window.start),
-                per_source=work.preset.per_source,
-            )
+        for task, lists in make_window_lists(work, window).items():
             if window is work.windows.validation:
                 lists.save(work.folder / f"validation-{task}.lists")
                 rows[f"validation_lists_{task}"] = len(lists)
             else:
-                seed = work.preset.seed + window.start.toordinal()
-                train.append(
-                    lists.with_a_label().thinned(length=work.preset.list_length, seed=seed)
-                )
+                train.append(to_learn_from(lists, window, work.preset))
     whole = concatenate(train)
     whole.save(work.folder / "train.lists")
     return {**rows, "train_lists": len(whole), "train_candidates": int(whole.mask_LC.sum())}
+
+
+def make_window_lists(work: Preparation, window: Window) -> Mapping[str, RankingLists]:
+    """One window's lists by task, whole; ``join_features`` and ``fit_early_sources`` came before.
+
+    Args:
+        work: What the steps share.
+        window: One of ``work.all_windows``.
+    """
+    users = pq.read_table(work.folder / "users.parquet")
+    items = pq.read_table(work.folder / "items.parquet")
+    moment, events = midnight(window.start), work.events(window)
+    lists_of = partial(
+        make_lists,
+        UserBatch.from_table(_at(users, window.start), work.catalog, now=moment),
+        events,
+        retrievers=_load_sources(work, window.start),
+        assembler=Assembler(work.catalog, work.text_VE),
+        items=ItemMatrix.from_table(_at(items, window.start), work.catalog, moment),
+        allowed_V=work.catalog.available(window.start),
+        per_source=work.preset.per_source,
+    )
+    return {task: lists_of(task=task) for task in TASKS}
+
+
+def to_learn_from(lists: RankingLists, window: Window, preset: TrainingPreset) -> RankingLists:
+    """What of a window's lists is trained on: those with a label, thinned by a seeded choice."""
+    seed = preset.seed + window.start.toordinal()
+    return lists.with_a_label().thinned(length=preset.list_length, seed=seed)
 
 
 def read_lists(work: Preparation) -> tuple[RankingLists, Mapping[str, RankingLists]]:

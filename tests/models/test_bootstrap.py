@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from models.bootstrap import bootstrap_interval
+from models.bootstrap import bootstrap_interval, seeds_interval, times_drawn
 
 
 def test_the_interval_is_about_two_standard_errors_wide():
@@ -21,3 +21,23 @@ def test_the_same_seed_gives_the_same_interval():
 def test_nothing_and_nan_are_refused(values):
     with pytest.raises(ValueError, match="finite"):
         bootstrap_interval(np.array(values))
+
+
+def test_times_drawn_draw_the_users_that_the_interval_draws():
+    values = np.random.default_rng(2).normal(size=70)
+    means = times_drawn(70) @ values / 70
+    interval = bootstrap_interval(values)
+    assert np.quantile(means, [0.025, 0.975]) == pytest.approx([interval.low, interval.high])
+
+
+def test_an_interval_over_seeds_is_students():
+    # Five values, mean 3, deviation √2.5; t of four degrees of freedom is 2.776
+    interval = seeds_interval(np.array([1.0, 2.0, 3.0, 4.0, 5.0]))
+    assert interval.mean == 3.0
+    assert interval.high - 3.0 == pytest.approx(2.776 * np.sqrt(2.5 / 5), rel=1e-3)
+    assert 3.0 - interval.low == pytest.approx(interval.high - 3.0)
+
+
+def test_one_seed_has_no_interval():
+    with pytest.raises(ValueError, match="two of them"):
+        seeds_interval(np.array([1.0]))

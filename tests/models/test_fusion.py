@@ -87,3 +87,56 @@ def test_a_saved_fusion_gives_the_same_scores(tmp_path):
     fusion.save(tmp_path / "fusion.json")
     loaded = Fusion.load(tmp_path / "fusion.json")
     np.testing.assert_array_equal(loaded(x, noise), fusion(x, noise))
+
+
+# What a copied account of this formula gets wrong: its α is written down and never trained, its
+# gradient is r2 − r1 (of the error, not of a loss: it descends without end), its fused network
+# reads one of its two inputs.
+
+
+def test_alpha_is_trained_it_leaves_a_half_for_a_lower_loss():
+    x, wanted, noise = drawn()
+    for dnn, transformer in ((x, x + 2 * noise), (x + 2 * noise, x)):
+        first, second = calibrate(dnn, wanted)(dnn), calibrate(transformer, wanted)(transformer)
+        alpha = learn_alpha(first, second, wanted)
+        assert abs(alpha - 0.5) > 0.2
+        losses = [alpha_loss(share, first, second, wanted)[0] for share in (alpha, 0.5)]
+        assert losses[0] < losses[1] - 1e-3
+
+
+@pytest.mark.parametrize(
+    ("dnn", "transformer", "is_wanted", "sign"),
+    [(1.0, 0.0, True, -1), (1.0, 0.0, False, 1), (0.0, 1.0, True, 1), (0.0, 1.0, False, -1)],
+)
+def test_descent_moves_alpha_towards_the_model_that_was_right(dnn, transformer, is_wanted, sign):
+    """The label decides the sign; ``r2 − r1`` has the same one whatever happened."""
+    gradient = alpha_loss(0.5, np.array([dnn]), np.array([transformer]), np.array([is_wanted]))[1]
+    assert np.sign(gradient) == sign
+
+
+def test_descending_the_gradient_ends_where_alpha_is_and_stays():
+    x, wanted, noise = drawn()
+    dnn, transformer = x + 0.8 * noise, x - 0.9 * noise
+    alpha = 0.05
+    for _ in range(500):
+        alpha -= 0.5 * alpha_loss(alpha, dnn, transformer, wanted)[1]
+    assert alpha == pytest.approx(learn_alpha(dnn, transformer, wanted), abs=1e-6)
+    assert alpha_loss(alpha, dnn, transformer, wanted)[1] == pytest.approx(0.0, abs=1e-8)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_alpha_is_a_share_whatever_the_scores(seed):
+    generator = np.random.default_rng(seed)
+    wanted = generator.random(300) < 0.1
+    wanted[:2] = True, False
+    scale = 10.0 ** generator.uniform(-6, 6, 2)
+    dnn, transformer = generator.normal(size=(2, 300)) * scale[:, None]
+    assert 0.0 <= Fusion.fit(dnn, transformer, wanted).alpha <= 1.0
+    assert 0.0 <= learn_alpha(dnn, transformer, wanted) <= 1.0
+
+
+def test_the_fusion_reads_both_of_its_inputs():
+    fusion = Fusion(Calibration(2.0, 1.0), Calibration(4.0, -1.0), alpha=0.25)
+    zero, one = np.zeros(1), np.ones(1)
+    assert fusion(one, zero) - fusion(zero, zero) == pytest.approx(0.25 * 2.0)
+    assert fusion(zero, one) - fusion(zero, zero) == pytest.approx(0.75 * 4.0)
