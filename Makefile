@@ -45,7 +45,7 @@ test-fast: setup  ## Every test that takes no more than a few seconds
 	$(PYTEST) -m "not slow and not gpu and not exhaustive" $(ARGS)
 
 bench: setup  ## Measure what benchmarks/ measures
-	@for script in $(filter-out %/offline_quality.py,$(wildcard benchmarks/*.py)); do $(BIN)/python $$script || exit 1; done
+	@for script in $(filter-out %/offline_quality.py %/search_ranking.py,$(wildcard benchmarks/*.py)); do $(BIN)/python $$script || exit 1; done
 
 quality: setup  ## Judge every model on published sets, for hours: ARGS="--data FOLDER --seeds 5"
 	$(BIN)/python -m benchmarks.offline_quality $(ARGS)

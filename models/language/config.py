@@ -14,7 +14,7 @@ class BertSize:
     """
 
     width: int = 128
-    layers: int = 4
+    layers: int = 2
     heads: int = 4
     feed_forward: int = 512
     max_tokens: int = 48
@@ -27,7 +27,7 @@ class PretrainingConfig:
 
     size: BertSize = BertSize()
     mask_share: float = 0.15
-    batch_tokens: int = 4_096
+    batch_tokens: int = 2_048
     seed: int = 7
     loop: LoopConfig = field(
         default_factory=lambda: LoopConfig(
@@ -46,7 +46,7 @@ class RankerConfig:
     """Cross-encoder over the items of a query. ``batch_lists``: queries of a batch."""
 
     size: BertSize = BertSize()
-    batch_lists: int = 16
+    batch_lists: int = 8
     seed: int = 7
     loop: LoopConfig = field(
         default_factory=lambda: LoopConfig(
