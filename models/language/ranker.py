@@ -1,8 +1,8 @@
 """BERT as a ranker: query and item text are read together and give one score.
 
 Source: Nogueira and Cho 2019 (https://arxiv.org/abs/1901.04085), a cross-encoder. What differs: it
-learns from the order of all judged items of a query at once (ListNet, ``models.ranking.losses``)
-instead of from each pair alone, and is as small as a CPU asks for. It starts from a pre-trained
+learns from every two judged items of a query (``graded_pairs``) instead of from each item alone,
+and is as small as a CPU asks for. It starts from a pre-trained
 ``LanguageModel`` or from nothing: the same code, so that only the start differs.
 """
 
@@ -25,12 +25,12 @@ from models.language.augmentation import Augmentation
 from models.language.config import BertSize, RankerConfig
 from models.language.judged import JudgedList, ndcg_of_lists
 from models.language.lists import JudgedLists, ListBatch
+from models.language.losses import graded_pairs
 from models.language.mlm import LanguageModel
 from models.language.network import bert_config, load_network, save_network, states
 from models.language.tokenizer import WordPieceTokenizer
 from models.language.tokens import Ints, Tokens
 from models.loop import History, ProgressCall, fit
-from models.ranking.losses import listwise_softmax
 
 logger = logging.getLogger(__name__)
 
@@ -76,10 +76,10 @@ def scores_of_pairs(network: nn.Module, pairs: Tokens, *, parts: int) -> Tensor:
 
 
 def list_loss(network: nn.Module, batch: ListBatch) -> Tensor:
-    """ListNet's cross-entropy of each list's labels, as shares; the mean over lists."""
+    """``graded_pairs`` of a batch; the mean over lists."""
     scores_P = scores_of_pairs(network, batch.pairs, parts=TRAINING_PARTS).float()
     scores_LC = torch.zeros_like(batch.label_LC).masked_scatter(batch.mask_LC, scores_P)
-    return listwise_softmax(scores_LC, batch.label_LC, mask_LC=batch.mask_LC)
+    return graded_pairs(scores_LC, batch.label_LC, mask_LC=batch.mask_LC)
 
 
 class BertRanker:
@@ -211,4 +211,5 @@ def _fingerprint(
     digest = hashlib.sha256(repr(list(lists)).encode())
     for weight in ranker.network.parameters():
         digest.update(weight.detach().cpu().numpy().tobytes())
-    return f"{config}|{augmentation}|{ranker.tokenizer.hash}|{digest.hexdigest()}"
+    digest.update(ranker.tokenizer.hash.encode())
+    return f"{graded_pairs.__name__}|{config}|{augmentation}|{digest.hexdigest()}"

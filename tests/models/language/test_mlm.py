@@ -144,17 +144,18 @@ def test_the_loss_is_transformers_own_with_all_other_positions_ignored(network, 
         assert masked_loss(network, batch).item() == pytest.approx(theirs.item(), abs=1e-4)
 
 
-def test_what_is_not_asked_about_gets_no_gradient(network, batches):
-    batch = next(iter(batches.epoch(0)))
-    asked = batch.target_P.unique()
-    network.zero_grad()
-    masked_loss(network, batch).backward()
-    # Half asked, half the loss: no other position adds to it.
-    half = MaskedBatch(batch.tokens, batch.target_BT, batch.at_P[: len(batch) // 2])
-    rest = MaskedBatch(batch.tokens, batch.target_BT, batch.at_P[len(batch) // 2 :])
-    parts = [masked_loss(network, each).item() * len(each) for each in (half, rest)]
-    assert sum(parts) / len(batch) == pytest.approx(masked_loss(network, batch).item(), abs=1e-5)
-    assert len(asked) > 1
+def test_a_loss_over_padding_or_over_all_words_would_be_another(network, batches):
+    batch = max(batches.epoch(0), key=lambda each: int((~each.tokens.mask_BT).sum()))
+    everywhere = torch.arange(batch.target_BT.numel())
+    logits = network(batch.tokens, everywhere)
+    padded = torch.nn.functional.cross_entropy(logits, batch.target_BT.flatten()).item()
+    words = torch.where(batch.target_BT > 0, batch.target_BT, batch.tokens.ids_BT).flatten()
+    unhidden = torch.nn.functional.cross_entropy(logits, words).item()
+    loss = masked_loss(network, batch).item()
+    assert abs(loss - padded) > 0.05
+    assert abs(loss - unhidden) > 0.05
+    asked = torch.nn.functional.cross_entropy(logits[batch.at_P], batch.target_P).item()
+    assert loss == pytest.approx(asked, abs=1e-5)
 
 
 def test_shares_of_a_batch_add_up_to_its_loss(network, batches):
