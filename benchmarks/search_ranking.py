@@ -46,7 +46,14 @@ PRETRAINED, BOTH = "BERT + pre-training", "BERT + both"
 ARMS = {SCRATCH: (False, False), PRETRAINED: (True, False)}
 ARMS |= {AUGMENTED: (False, True), BOTH: (True, True)}
 PAIRED = ((PRETRAINED, SCRATCH), (AUGMENTED, SCRATCH), (BOTH, SCRATCH), (BOTH, PRETRAINED))
-PAIRED += ((BOTH, AUGMENTED), (BM25, RANDOM), (SCRATCH, BM25), (PRETRAINED, BM25), (BOTH, BM25))
+PAIRED += (
+    (BOTH, AUGMENTED),
+    (BM25, RANDOM),
+    (SCRATCH, RANDOM),
+    (SCRATCH, BM25),
+    (PRETRAINED, BM25),
+    (BOTH, BM25),
+)
 
 Values = npt.NDArray[np.float64]
 
@@ -304,6 +311,7 @@ def plot(result: Mapping, path: Path) -> None:
         axes.invert_yaxis()
         axes.set_title(f"{title}, 95 % over queries", loc="left", fontsize=11, color=INK)
         axes.grid(axis="x", color=GRID)
+        axes.locator_params(axis="x", nbins=5)
         axes.spines[["top", "right", "left"]].set_visible(False)
         if is_difference:
             axes.axvline(0.0, color=INK, lw=1)
