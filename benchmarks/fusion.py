@@ -16,7 +16,6 @@ Writes ``benchmarks/results/fusion.json``, ``.md`` and ``.png``.
 """
 
 import argparse
-import json
 import logging
 import sys
 from collections.abc import Callable
@@ -32,9 +31,10 @@ from safetensors.numpy import load_file, save_file
 
 from benchmarks.fusion_judged import PARTS, Raw, judged
 from benchmarks.fusion_page import draw, page
+from benchmarks.homes import settings_of
 from benchmarks.machine import RESULTS, keep, machine
 from domain.files import replacing_file
-from domain.settings import SHOP_FILE, Settings
+from domain.settings import Settings
 from models.device import training_threads
 from models.presets import TrainingPreset, preset_of, run_name
 from models.ranking.exam import Exam, plan_exam, prepare_exam
@@ -192,14 +192,6 @@ def main() -> None:
     result = {"benchmark": "fusion", "command": command, "machine": about, **result}
     keep("fusion", result, page(result))
     draw(result, RESULTS / "fusion.png")
-
-
-def settings_of(home: Path) -> Settings:
-    """The settings of a home, which remembers whose shop it is."""
-    remembered = home / SHOP_FILE
-    if not remembered.exists():
-        return Settings(home=home)
-    return Settings(home=home, source=json.loads(remembered.read_text(encoding="utf-8"))["source"])
 
 
 if __name__ == "__main__":

@@ -33,6 +33,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from benchmarks.homes import settings_of
 from benchmarks.machine import RESULTS, keep, machine
 from domain.settings import Settings
 from models.bootstrap import Interval, bootstrap_interval
@@ -248,7 +249,7 @@ def measure(of: Settings, info: RunInfo, names: Sequence[str]) -> dict[str, Any]
     own = {name: by_task(table) for name, table in released(info).items()}
     result: dict[str, Any] = {
         "machine": machine("numpy", "torch", "implicit"),
-        "source": str(of.source),
+        "source": of.source.value,
         "since": str(info.until),
         "until": str(until),
         "data_hash": facts["data_hash"],
@@ -284,7 +285,7 @@ def main() -> None:
     parser.add_argument("--run", default=None, help="Default: the one trained last.")
     parser.add_argument("--model", action="append", choices=list(RETRIEVERS), default=[])
     asked = parser.parse_args()
-    of = Settings(home=asked.home) if asked.home else Settings()
+    of = settings_of(asked.home) if asked.home else Settings()
     if not of.runs.is_dir():
         print("shop_quality: no built shop; `make run ONCE=1` makes one; not measured")
         return

@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from benchmarks.fusion import kept_scores, main, settings_of, some_of
+from benchmarks.fusion import kept_scores, main, some_of
 from benchmarks.fusion_judged import (
     difference,
     fitted,
@@ -21,6 +21,7 @@ from benchmarks.fusion_page import (
     proven,
     why_not_accuracy,
 )
+from benchmarks.homes import settings_of
 from models.bootstrap import times_drawn
 from models.ranking.exam import Exam
 from models.ranking.lists import RankingLists
