@@ -8,9 +8,9 @@ run that `vitrine evaluate` judged; its answers are read, not made again. Beside
 same code on the same users (``models.evaluate``: full ranking, ties against the model, both tasks):
 
 - each retriever by itself with the settings of the preset ``base``,
-- *the mix*: EASE, recent popularity and what the user bought before, each scaled to a user's
-  largest, their shares and EASE's settings chosen for each task on the ``VALIDATION_DAYS`` before
-  the run's cutoff.
+- *the mix*: EASE, recent popularity and what the user bought before; whether they are scaled, their
+  shares and EASE's settings are chosen for each task on the ``VALIDATION_DAYS`` before the run's
+  cutoff.
 
 The last column is the release's NDCG@10 less the row's, user by user, with its 95 % interval.
 Writes ``benchmarks/results/shop_quality.json`` and ``.md``. Rows of models that --model does not
@@ -29,6 +29,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -36,17 +37,18 @@ import pyarrow.parquet as pq
 from benchmarks.homes import settings_of
 from benchmarks.machine import RESULTS, keep, machine
 from domain.settings import Settings
+from models.batch import UserBatch
 from models.bootstrap import Interval, bootstrap_interval
 from models.catalog import Catalog
 from models.data import read_mart, read_training_data
 from models.evaluate import PER_USER, TASKS, ScoresFunction, judge, make_task, paired_difference
 from models.histories import user_batch_at
 from models.retrieval import PRESETS, RETRIEVERS, FitContext, Retriever, retriever_class
-from models.retrieval.config import EaseConfig, PersonalConfig, PopularityConfig
+from models.retrieval.base import Scores
+from models.retrieval.config import EaseConfig, PopularityConfig
 from models.runs import RunInfo, find_run
 from models.splits import split_by_time
 from models.text import Encoder
-from models.trials import Mixed
 
 logger = logging.getLogger(__name__)
 
@@ -55,13 +57,48 @@ MIX: Final = "mix of ease, popularity, personal"
 RELEASE: Final = "release"
 METRICS: Final = ("recall_at_10", "ndcg_at_10", "hit_rate_at_10")
 
+_TRIED: Final = ((30, 1.0), (100, 0.5), (300, 0.5), (1_000, 0.5), (1_000, 1.0), (3_000, 1.0))
 EASE_GRID: Final = tuple(
-    EaseConfig(regularization=ridge, power=power, seen_weight=0.0)
-    for ridge, power in itertools.product((30.0, 100.0, 300.0), (0.5, 1.0))
+    EaseConfig(regularization=ridge, power=power, seen_weight=0.0) for ridge, power in _TRIED
 )
 POPULARITY: Final = PopularityConfig()
-SHARES: Final = (0.0, 0.1, 0.2, 0.4, 0.8)
-MixShares = tuple[float, float, float]
+SHARES: Final = (0.0, 0.1, 0.4, 0.8)
+RAW_SHARES: Final = (0.0, 0.3, 1.0, 3.0)
+BOUGHT_POWERS: Final = (0.5, 1.0)
+
+
+@dataclass(frozen=True)
+class Blend:
+    """One way to mix: 1 EASE + ``popularity`` + ``bought``.
+
+    Attributes:
+        ease: EASE's settings.
+        popularity: The share of recent popularity.
+        bought: The share of what the user bought, by decayed weight.
+        power: Of that weight.
+        is_scaled: Whether each part is divided by the user's largest first.
+    """
+
+    ease: EaseConfig
+    popularity: float
+    bought: float
+    power: float
+    is_scaled: bool
+
+    def __str__(self) -> str:
+        return (
+            f"1 ease (regularization {self.ease.regularization:g}, power {self.ease.power:g}) + "
+            f"{self.popularity:g} popularity + {self.bought:g} bought to the {self.power:g}, "
+            + ("scaled" if self.is_scaled else "as they are")
+        )
+
+
+def blends(ease: EaseConfig) -> Iterator[Blend]:
+    """Every mix with these settings of EASE that is tried."""
+    for popularity, bought in itertools.product(SHARES, SHARES):
+        yield Blend(ease, popularity, bought, 1.0, is_scaled=True)
+    for popularity, bought, power in itertools.product(RAW_SHARES, RAW_SHARES, BOUGHT_POWERS):
+        yield Blend(ease, popularity, bought, power, is_scaled=False)
 
 
 @dataclass(frozen=True)
@@ -98,38 +135,67 @@ def fitted(exam: Exam, name: str, config: Any, context: FitContext) -> Retriever
     )
 
 
-def parts_of(exam: Exam, ease: EaseConfig) -> dict[str, Retriever]:
-    """What is mixed."""
-    personal = PersonalConfig(popularity_share=0.0)
-    configs = {"ease": ease, "popularity": POPULARITY, "personal": personal}
-    return {name: fitted(exam, name, each, FitContext()) for name, each in configs.items()}
+Parts = Mapping[str, ScoresFunction]
+"""What is mixed, by name; 0 is no opinion."""
 
 
-def mixed(parts: Mapping[str, Retriever], shares: MixShares) -> Mixed:
-    """The sum of parts."""
-    return Mixed(list(zip(parts.values(), shares, strict=True)))
+def parts_of(exam: Exam, ease: EaseConfig) -> Parts:
+    """EASE, recent popularity, and what a user bought by each power of its weight."""
+    learned = {"ease": ease, "popularity": POPULARITY}
+    parts = {
+        name: _finite(fitted(exam, name, each, FitContext()).scores)
+        for name, each in learned.items()
+    }
+    return parts | {f"bought {power:g}": _bought(power) for power in BOUGHT_POWERS}
 
 
-def mixes(exam: Exam) -> Iterator[tuple[EaseConfig, MixShares, dict[str, float]]]:
+def _finite(scores: ScoresFunction) -> ScoresFunction:
+    def known(batch: UserBatch) -> Scores:
+        scores_BV = scores(batch)
+        return np.where(np.isfinite(scores_BV), scores_BV, np.float32(0.0))
+
+    return known
+
+
+def _bought(power: float) -> ScoresFunction:
+    def weights(batch: UserBatch) -> Scores:
+        bought_BV = batch.bought_BV.tocsr().astype(np.float32)
+        bought_BV.data **= power
+        return np.asarray(bought_BV.toarray(), dtype=np.float32)
+
+    return weights
+
+
+def blended(parts: Parts, blend: Blend) -> ScoresFunction:
+    """The weighted sum."""
+    shares = {
+        "ease": 1.0,
+        "popularity": blend.popularity,
+        f"bought {blend.power:g}": blend.bought,
+    }
+
+    def scores(batch: UserBatch) -> Scores:
+        total_BV: Scores = np.zeros(batch.bought_BV.shape, dtype=np.float32)
+        for name, share in shares.items():
+            if not share:
+                continue
+            part_BV = parts[name](batch)
+            if blend.is_scaled:
+                part_BV = part_BV / np.maximum(part_BV.max(axis=1, keepdims=True), 1e-12)
+            total_BV += np.float32(share) * part_BV
+        return total_BV
+
+    return scores
+
+
+def mixes(exam: Exam) -> Iterator[tuple[Blend, dict[str, float]]]:
     """Every mix that is tried, and what it reaches: task → NDCG@10."""
     for ease in EASE_GRID:
-        parts = parts_of(exam, ease)
-        held = {name: _remembered(part.scores) for name, part in parts.items()}
-        for popular, personal in itertools.product(SHARES, SHARES):
-            shares: MixShares = (1.0, popular, personal)
-            mix = Mixed(
-                [(_Held(held[name]), share) for name, share in zip(held, shares, strict=True)]
-            )
-            judged = exam.judged(MIX, dict.fromkeys(TASKS, mix.scores))
-            yield ease, shares, {task: mean_ndcg(each) for task, each in judged.items()}
+        parts = {name: _remembered(part) for name, part in parts_of(exam, ease).items()}
+        for blend in blends(ease):
+            judged = exam.judged(MIX, dict.fromkeys(TASKS, blended(parts, blend)))
+            yield blend, {task: mean_ndcg(each) for task, each in judged.items()}
         logger.info("mixes with %s tried", ease)
-
-
-@dataclass(frozen=True)
-class _Held:
-    """Scores that are made once for each batch."""
-
-    scores: ScoresFunction
 
 
 def _remembered(scores: ScoresFunction) -> ScoresFunction:
@@ -155,13 +221,9 @@ def best_mix(validation: Exam, test: Exam) -> tuple[dict[str, pa.Table], dict[st
     tried = list(mixes(validation))
     scores, words = {}, {}
     for task in TASKS:
-        ease, shares, ndcg = max(tried, key=lambda one: one[2][task])
-        scores[task] = mixed(parts_of(test, ease), shares).scores
-        words[task] = (
-            f"{task}: 1 ease (regularization {ease.regularization:g}, power {ease.power:g}) "
-            f"+ {shares[1]:g} popularity + {shares[2]:g} personal, "
-            f"validation {ndcg[task]:.4f} of {len(tried)} mixes"
-        )
+        blend, ndcg = max(tried, key=lambda one: one[1][task])
+        scores[task] = blended(parts_of(test, blend.ease), blend)
+        words[task] = f"{task}: {blend}; validation {ndcg[task]:.4f}, best of {len(tried)} mixes"
     return test.judged(MIX, scores), words
 
 

@@ -1,13 +1,25 @@
 """The mix and its comparison, on a planted shop."""
 
 from datetime import date, timedelta
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
 from benchmarks import shop_quality
-from benchmarks.shop_quality import MIX, RELEASE, Exam, best_mix, by_task, mean_ndcg, page, row_of
+from benchmarks.shop_quality import (
+    MIX,
+    RELEASE,
+    Blend,
+    Exam,
+    best_mix,
+    blended,
+    by_task,
+    mean_ndcg,
+    page,
+    row_of,
+)
 from domain.schemas import ITEMS, RETRIEVAL_EXAMPLES
 from models.catalog import Catalog
 from models.evaluate import PER_USER, TASKS
@@ -52,6 +64,7 @@ def exams() -> tuple[Exam, Exam]:
 
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shop_quality, "SHARES", (0.0, 0.8))
+    monkeypatch.setattr(shop_quality, "RAW_SHARES", (1.0,))
     monkeypatch.setattr(shop_quality, "EASE_GRID", (EaseConfig(seen_weight=0.0),))
 
 
@@ -66,11 +79,11 @@ def test_the_mix_is_what_validation_likes_best_of_each_task(
     few(monkeypatch)
     validation, test = exams
     tried = list(shop_quality.mixes(validation))
-    assert len(tried) == 4
+    assert len(tried) == 4 + 2
     tables, words = best_mix(validation, test)
     for task in TASKS:
-        best = max(ndcg[task] for _, _, ndcg in tried)
-        assert f"validation {best:.4f} of 4 mixes" in words[task]
+        best = max(ndcg[task] for _, ndcg in tried)
+        assert f"validation {best:.4f}, best of 6 mixes" in words[task]
         assert tables[task].schema == PER_USER
     assert mean_ndcg(tables["any"]) > 0.5
 
@@ -101,3 +114,16 @@ def test_tables_are_told_apart_by_task(exams: tuple[Exam, Exam], monkeypatch: py
     few(monkeypatch)
     tables, _ = best_mix(*exams)
     assert by_task(pa.concat_tables(tables.values())) == tables
+
+
+def test_a_blend_is_the_weighted_sum_of_its_parts(exams: tuple[Exam, Exam]):
+    parts = {
+        "ease": lambda batch: np.array([[0.0, 2.0, 4.0]], np.float32),
+        "popularity": lambda batch: np.array([[1.0, 0.5, 0.0]], np.float32),
+        "bought 0.5": lambda batch: np.array([[0.0, 3.0, 0.0]], np.float32),
+    }
+    batch = SimpleNamespace(bought_BV=np.zeros((1, 3)))
+    raw = Blend(EaseConfig(), 2.0, 1.0, 0.5, is_scaled=False)
+    assert blended(parts, raw)(batch).tolist() == [[2.0, 6.0, 4.0]]
+    scaled = Blend(EaseConfig(), 2.0, 1.0, 0.5, is_scaled=True)
+    assert blended(parts, scaled)(batch).tolist() == [[2.0, 2.5, 1.0]]
