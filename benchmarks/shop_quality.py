@@ -26,6 +26,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -41,14 +42,13 @@ from models.batch import UserBatch
 from models.bootstrap import Interval, bootstrap_interval
 from models.catalog import Catalog
 from models.data import read_mart, read_training_data
-from models.evaluate import PER_USER, TASKS, ScoresFunction, judge, make_task, paired_difference
-from models.histories import user_batch_at
+from models.evaluate import PER_USER, TASKS, ScoresFunction, judge, paired_difference
 from models.retrieval import PRESETS, RETRIEVERS, FitContext, Retriever, retriever_class
 from models.retrieval.base import Scores
 from models.retrieval.config import EaseConfig, PopularityConfig
 from models.runs import RunInfo, find_run
-from models.splits import split_by_time
 from models.text import Encoder
+from models.validation import Validation
 
 logger = logging.getLogger(__name__)
 
@@ -110,22 +110,22 @@ class Exam:
     since: date
     until: date
 
+    @cached_property
+    def validation(self) -> Validation:
+        """Both tasks and their users, worked out once for all that is judged."""
+        return Validation.of(self.examples, self.catalog, cutoff=self.since, until=self.until)
+
     @property
     def known(self) -> pa.Table:
         """What a model may learn from."""
-        return self.examples.filter(pa.compute.field("event_date") < pa.scalar(self.since))
+        return self.validation.train
 
     def judged(self, name: str, scores: Mapping[str, ScoresFunction]) -> dict[str, pa.Table]:
         """Task → ``PER_USER`` of a model, which may answer each task in its own way."""
-        split = split_by_time(self.examples, cutoff=self.since, until=self.until)
-        found = {}
-        for task_name in TASKS:
-            task = make_task(task_name, split, self.catalog)
-            batch = user_batch_at(
-                self.known, self.catalog, until=self.since, user_ids=list(task.user_ids)
-            )
-            found[task_name] = judge(scores[task_name], batch, task, model=name).per_user
-        return found
+        return {
+            task.name: judge(scores[task.name], batch, task, model=name).per_user
+            for task, batch in self.validation.exams
+        }
 
 
 def fitted(exam: Exam, name: str, config: Any, context: FitContext) -> Retriever:

@@ -249,6 +249,11 @@ class _Exam:
     firsts: Sequence[UserBatch]
 
     @cached_property
+    def best_gain(self) -> Floats:
+        """The discounted gain of the oracle's windows; shape [B]."""
+        return self._best(self.clicks_BV, discounts())
+
+    @cached_property
     def best_of_new(self) -> Floats:
         """Clicks that the oracle's windows get of the newcomers; shape [B]."""
         return self._best(self.new_clicks_BV, looks(self.truth.shop))
@@ -260,9 +265,9 @@ class _Exam:
     def taken(self, model: object, *, fit_s: float) -> Found:
         """What ``model``, anything with ``scores``, reaches."""
         scores = model.scores  # type: ignore[attr-defined]
-        offered_V, gain_K = self.truth.is_offered_V, discounts()
-        got_B = worth(self.clicks_BV, best_items(scores(self.batch), offered_V), gain_K)
-        share_B = got_B / self._best(self.clicks_BV, gain_K)
+        offered_V = self.truth.is_offered_V
+        got_B = worth(self.clicks_BV, best_items(scores(self.batch), offered_V), discounts())
+        share_B = got_B / self.best_gain
         look_K = looks(self.truth.shop)
         regret = tuple(
             float(
