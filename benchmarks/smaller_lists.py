@@ -1,30 +1,20 @@
 """Lists of a built home to train, choose and test rankers on, by time; see ``smaller.py``."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import partial
 from pathlib import Path
 
 import numpy as np
-from safetensors.numpy import load_file, save_file
 
-from domain.progress import silent
 from domain.settings import Settings
 from features.history import point_in_time
 from models.catalog import Catalog
-from models.data import TrainingData, read_training_data
+from models.data import read_training_data
 from models.presets import TrainingPreset
-from models.ranking.examples import TASKS
+from models.ranking.exam import prepare_exam
 from models.ranking.lists import RankingLists
-from models.ranking.prepare import (
-    Preparation,
-    fit_early_sources,
-    join_features,
-    make_all_lists,
-    read_lists,
-)
-from models.ranking.windows import Window, Windows, plan_windows
 from models.text import Encoder
 
 
@@ -46,49 +36,19 @@ def read_world(
     Training and validation windows end at ``until``; the test window is [until, end), its users
     with a purchase or click in it, its sources and features as of ``until``.
     """
-    work.mkdir(parents=True, exist_ok=True)
-    text_file = work / "text.safetensors"
-    if not all(_test_file(work, task).exists() for task in TASKS):
-        _make(of, work, preset=preset, until=until, end=end)
-    train = RankingLists.load(work / "train.lists")
-    return World(
-        load_file(text_file)["text_VE"],
-        train,
-        {task: RankingLists.load(work / f"validation-{task}.lists") for task in TASKS},
-        {task: RankingLists.load(_test_file(work, task)) for task in TASKS},
-    )
-
-
-def _make(of: Settings, work: Path, *, preset: TrainingPreset, until: date, end: date) -> None:
     known = read_training_data(of.marts, until=until)
-    later = read_training_data(of.marts, until=end)
-    catalog = Catalog.from_table(known.items)
-    text_VE = Encoder(of.encoder).embed_catalog(catalog, of.cache)
-    save_file({"text_VE": text_VE}, work / "text.safetensors")
-    # Each source is fitted on what was before its window; only the test's labels are later.
-    data = TrainingData(end, later.interactions, later.shown, known.items)
-    windows = plan_windows(first_day=known.first_day, until=until, config=preset.windows)
-    asked = Preparation(data, catalog, text_VE, windows, preset, work, silent)
-    # The same steps with the test window in validation's place; then those that are to stay.
-    tested = Windows(windows.train[:1], Window(until, end))
-    _lists_of(replace(asked, windows=tested), of)
-    for task, lists in read_lists(replace(asked, windows=tested))[1].items():
-        lists.save(work / f"unlabeled-{task}.lists")
-    _lists_of(asked, of)
-    for task in TASKS:
-        RankingLists.load(work / f"unlabeled-{task}.lists").with_a_label().save(
-            _test_file(work, task)
-        )
-
-
-def _lists_of(work: Preparation, of: Settings) -> None:
-    join_features(work, partial(point_in_time, of))
-    fit_early_sources(work)
-    make_all_lists(work)
-
-
-def _test_file(work: Path, task: str) -> Path:
-    return work / f"test-{task}.lists"
+    text_VE = Encoder(of.encoder).embed_catalog(Catalog.from_table(known.items), of.cache)
+    exam = prepare_exam(
+        known,
+        read_training_data(of.marts, until=end),
+        text_VE=text_VE,
+        preset=preset,
+        folder=work,
+        join=partial(point_in_time, of),
+        end=end,
+    )
+    test = {task: lists.with_a_label() for task, lists in exam.test.items()}
+    return World(text_VE, exam.train, exam.validation, test)
 
 
 def default_until(end: date) -> date:

@@ -44,13 +44,16 @@ class Exam:
     test: Mapping[str, RankingLists]
 
 
-def plan_exam(*, first_day: date, cutoff: date, config: WindowConfig) -> Windows:
+def plan_exam(
+    *, first_day: date, cutoff: date, config: WindowConfig, end: date | None = None
+) -> Windows:
     """The windows of a release with this cutoff, validation the last of ``train``; then the test.
 
     Args:
         first_day: The first day with an example.
-        cutoff: The test's first day; it is as long as the validation window.
+        cutoff: The test's first day.
         config: As for ``plan_windows``.
+        end: The first day after the test; None makes it as long as the validation window.
 
     Raises:
         CannotJudgeError: If there is no room for two windows before the cutoff.
@@ -64,7 +67,7 @@ def plan_exam(*, first_day: date, cutoff: date, config: WindowConfig) -> Windows
     """
     before = plan_windows(first_day=first_day, until=cutoff, config=config)
     days = before.validation.end - before.validation.start
-    return Windows((*before.train, before.validation), Window(cutoff, cutoff + days))
+    return Windows((*before.train, before.validation), Window(cutoff, end or cutoff + days))
 
 
 def prepare_exam(
@@ -75,6 +78,7 @@ def prepare_exam(
     preset: TrainingPreset,
     folder: Path,
     join: Join,
+    end: date | None = None,
     progress: ProgressCall = silent,
 ) -> Exam:
     """Make the lists into ``folder``, in steps that are done once; read them.
@@ -86,9 +90,12 @@ def prepare_exam(
         preset: How candidates are made, and how many of them.
         folder: Of these data and this preset alone.
         join: Feast's point-in-time join.
+        end: As for ``plan_exam``.
         progress: Told where the work is.
     """
-    windows = plan_exam(first_day=known.first_day, cutoff=known.until, config=preset.windows)
+    windows = plan_exam(
+        first_day=known.first_day, cutoff=known.until, config=preset.windows, end=end
+    )
     work = Preparation(
         replace(later, items=known.items),
         Catalog.from_table(known.items),

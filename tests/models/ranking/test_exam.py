@@ -138,3 +138,13 @@ def test_a_finished_step_is_not_done_again(exam, planted, hand_join, text, tmp_p
         join=never,
     )
     np.testing.assert_array_equal(again.test["any"].labels_LC, exam.test["any"].labels_LC)
+
+
+def test_the_test_may_be_longer_than_the_validation(planted):
+    first, until = planted.examples["event_date"][0].as_py(), planted.cutoff
+    plan = plan_exam(
+        first_day=first, cutoff=until, config=WindowConfig(7, 1), end=until + timedelta(days=20)
+    )
+    as_long = plan_exam(first_day=first, cutoff=until, config=WindowConfig(7, 1))
+    assert plan.train == as_long.train
+    assert (plan.validation.start, plan.validation.end) == (until, until + timedelta(days=20))
