@@ -37,7 +37,7 @@ from domain.files import replacing_file
 from domain.settings import Settings
 from models.device import training_threads
 from models.presets import TrainingPreset, preset_of, run_name
-from models.ranking.exam import Exam, plan_exam, prepare_exam
+from models.ranking.exam import Exam, plan_exam
 from models.ranking.features import feature_names, item_slice
 from models.ranking.judge import score_lists
 from models.ranking.lists import RankingLists, concatenate
@@ -135,11 +135,8 @@ def _prepared(
     settings: Settings, preset: TrainingPreset, until: date | None
 ) -> tuple[Exam, tuple[Window, ...], npt.NDArray[np.float32], Path]:
     """The lists, their windows, the items' texts, and where all that is kept."""
-    from features.history import point_in_time
-    from features.store import apply
-    from models.catalog import Catalog
+    from benchmarks.exams import exam_of
     from models.data import read_training_data
-    from models.text import Encoder
     from warehouse.plan import published_days
 
     after = max(published_days(settings)) + timedelta(days=1)
@@ -149,19 +146,9 @@ def _prepared(
     if plan.validation.end > after:
         raise SystemExit(f"fusion: the test ends on {plan.validation.end}, the shop before {after}")
     later = read_training_data(settings.marts, until=plan.validation.end)
-    apply(settings)
-    catalog = Catalog.from_table(known.items)
-    text_VE = Encoder(settings.encoder).embed_catalog(catalog, settings.cache)
     name = run_name(preset, name=settings.preset, until=cutoff, data_hash=later.hash())
     folder = settings.cache / "fusion" / name
-    exam = prepare_exam(
-        known,
-        later,
-        text_VE=text_VE,
-        preset=preset,
-        folder=folder,
-        join=partial(point_in_time, settings),
-    )
+    exam, text_VE = exam_of(settings, known, later, preset=preset, folder=folder)
     return exam, (*plan.train, plan.validation), text_VE, folder
 
 

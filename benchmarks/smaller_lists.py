@@ -3,19 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 
+from benchmarks.exams import exam_of
 from domain.settings import Settings
-from features.history import point_in_time
-from models.catalog import Catalog
 from models.data import read_training_data
 from models.presets import TrainingPreset
-from models.ranking.exam import prepare_exam
 from models.ranking.lists import RankingLists
-from models.text import Encoder
 
 
 @dataclass(frozen=True)
@@ -36,17 +32,8 @@ def read_world(
     Training and validation windows end at ``until``; the test window is [until, end), its users
     with a purchase or click in it, its sources and features as of ``until``.
     """
-    known = read_training_data(of.marts, until=until)
-    text_VE = Encoder(of.encoder).embed_catalog(Catalog.from_table(known.items), of.cache)
-    exam = prepare_exam(
-        known,
-        read_training_data(of.marts, until=end),
-        text_VE=text_VE,
-        preset=preset,
-        folder=work,
-        join=partial(point_in_time, of),
-        end=end,
-    )
+    known, later = (read_training_data(of.marts, until=day) for day in (until, end))
+    exam, text_VE = exam_of(of, known, later, preset=preset, folder=work, end=end)
     test = {task: lists.with_a_label() for task, lists in exam.test.items()}
     return World(text_VE, exam.train, exam.validation, test)
 
