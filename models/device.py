@@ -76,6 +76,22 @@ def training_threads(threads: int) -> Iterator[int]:
         torch.set_num_threads(before)
 
 
+@contextmanager
+def repeatable(device: torch.device) -> Iterator[None]:
+    """On a CPU the same seed and number of threads give the same bits, however the threads run.
+
+    Some gradients are sums that threads add to as they come, those of ``tensor[indices]`` above
+    all. torch has another way for each of them, or refuses the operation; ``functional.embedding``
+    needs none and is as fast. A GPU keeps its faster sums: there, equal is up to rounding.
+    """
+    before = torch.are_deterministic_algorithms_enabled()
+    torch.use_deterministic_algorithms(before or device.type == "cpu")
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before)
+
+
 def choose_device() -> Device:
     """Pick the device and log the choice with its reason."""
     if torch.cuda.is_available():

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from domain.errors import VitrineError
 from domain.progress import silent
 from models import checkpoints
-from models.device import Device, choose_device
+from models.device import Device, choose_device, repeatable
 from models.loop_config import History, LoopConfig
 from models.ranks import Ranks, joined_ranks
 from models.steps import B, Batch, Steps
@@ -108,7 +108,7 @@ def fit(
     )
     identity = f"{fingerprint}|{config}"
     state = _resume(model, optimizer, checkpoint, identity)
-    with joined_ranks() as ranks:
+    with repeatable(device.device), joined_ranks() as ranks:
         if not ranks.is_first:
             checkpoint, progress = None, silent
         reporter = _Reporter(progress, stage, config, len(batches))

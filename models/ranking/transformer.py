@@ -162,8 +162,7 @@ class CandidateTransformer(nn.Module):
         # An item stands in many lists of a batch: project its text once.
         distinct_U, where = torch.unique(items, return_inverse=True)
         embedded_UD = self.ids(distinct_U) + self.text(self.text_VE[distinct_U])
-        embedded: Tensor = embedded_UD[where]
-        return embedded
+        return nnf.embedding(where, embedded_UD)
 
     def _encode(self, history_BT: Tensor) -> tuple[Tensor, Tensor]:
         """The entries that candidates attend, and 0 where one is visible, else -inf."""

@@ -18,6 +18,7 @@ from typing import Final
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from models.artifacts import load_model, save_model
 from models.loop_config import LoopConfig
@@ -91,8 +92,7 @@ class TwoTowers(Standardized):
         distinct_N, where = torch.unique(items, return_inverse=True)
         embedded_ND = self.ids(distinct_N) + self.text(self.text_VE[distinct_N])
         is_item_N1 = (distinct_N > 0)[:, None]
-        embedded: Tensor = (embedded_ND * is_item_N1)[where]
-        return embedded
+        return functional.embedding(where, embedded_ND * is_item_N1)
 
     def save(self, folder: Path) -> None:
         """Write the model folder (without the text embeddings, which the run keeps once)."""

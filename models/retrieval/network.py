@@ -131,7 +131,8 @@ class SequenceNetwork(nn.Module):
         bonus, strength = self.repeat(taste_BD).float().split(1, dim=1)
         bias_V: Tensor = self.bias_V
         if columns_C is not None:
-            items_VD, bias_V = items_VD[columns_C], bias_V[columns_C]
+            items_VD = functional.embedding(columns_C, items_VD)
+            bias_V = bias_V.index_select(0, columns_C)
             bought_BV, prior_BKV = bought_BV[:, columns_C], prior_BKV[:, :, columns_C]
         logits_BV = query_BD @ items_VD.T + bias_V
         lately_BV = torch.log(bought_BV.clamp(min=1e-4))
@@ -144,7 +145,7 @@ class SequenceNetwork(nn.Module):
         """State after the last interaction, beside the mean of what was bought: [B, 2D]."""
         lengths_B = (history_BT > 0).sum(dim=1)
         ids_BT = moved_left(history_BT, lengths_B)
-        tokens_BTD = items_VD[ids_BT] * self.config.width**0.5
+        tokens_BTD = functional.embedding(ids_BT, items_VD) * self.config.width**0.5
         tokens_BTD = dropout(tokens_BTD, self.config.dropout, self.training)
         x_BSD = torch.cat([self.first.expand(len(ids_BT), 1, -1), tokens_BTD], dim=1)
         rotation = rotations(x_BSD.shape[1], self.config.width // self.config.heads, x_BSD.device)

@@ -26,6 +26,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from models.artifacts import load_model, save_model
 from models.batch import UserBatch
@@ -245,14 +246,15 @@ def make_loss(
         history_R, target_P = batch.history_BT.flatten(), batch.target_P
         if not config.negatives:
             items_VD = network.items()
-            states_PD = network(items_VD[batch.history_BT]).flatten(0, 1)[batch.at_P]
+            tokens_BTD = functional.embedding(batch.history_BT, items_VD)
+            states_PD = functional.embedding(batch.at_P, network(tokens_BTD).flatten(0, 1))
             return full_softmax(states_PD, items_VD, target_P)
         sizes = [len(history_R), len(target_P), len(batch.negative_N)]
         rows_RD = network.items.rows(torch.cat([history_R, target_P, batch.negative_N]))
         tokens_RD, wanted_PD, negatives_ND = torch.split(rows_RD, sizes)
         tokens_BTD = tokens_RD.view(*batch.history_BT.shape, -1)
         return sampled_softmax(
-            network(tokens_BTD).flatten(0, 1)[batch.at_P],
+            functional.embedding(batch.at_P, network(tokens_BTD).flatten(0, 1)),
             wanted_PD,
             negatives_ND,
             target_P=target_P,

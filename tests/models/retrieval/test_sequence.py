@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from models import validation
+from models.device import training_threads
 from models.histories import user_batch_at
 from models.loop import LoopConfig
 from models.retrieval import FitContext
@@ -76,3 +77,10 @@ def test_without_validation_every_day_is_learned_from(planted):
     history = fit(planted, validation_days=0).history
     assert history.validation == ()
     assert history.best_epoch == 2
+
+
+def test_two_threads_give_the_same_scores_each_time(planted):
+    batch = user_batch_at(planted.examples, planted.catalog, until=planted.cutoff)
+    with training_threads(2):
+        first, *others = (fit(planted, width=64, batch_rows=256).scores(batch) for _ in range(3))
+    assert all(np.array_equal(first, other) for other in others)
