@@ -4,11 +4,13 @@
 
 FOLDER holds ``interactions.parquet`` and ``items.parquet`` (``models.sets``); any such set will do.
 Each model's settings are chosen by NDCG@10 on validation out of the grid below; the test is taken
-once. The protocol is that of ``models.trials``: leave-one-out, full ranking, ties against the
+once. Networks that foretell the next item are looked at after ``LOOK_EPOCHS`` of each setting, and
+the best is trained whole. The protocol is that of ``models.trials``: leave-one-out, full ranking, ties against the
 model, every user counts. Leave-one-out shows a model what others did later; a shop's release is
 judged by time instead (``vitrine evaluate``).
 
-Rows of models that --model does not name stay as an earlier run left them.
+Rows of models that --model does not name stay as an earlier run left them; each row is written as
+soon as it is known.
 
 Without --data it looks for the sets beside the project and measures nothing where there are none.
 Writes ``benchmarks/results/offline_quality.json`` and ``.md``.
@@ -69,10 +71,26 @@ SEEDED: Final = TOLD - {"content"} | {"als", "factorisation"}
 LONG: Final = LoopConfig(
     epochs=18, learning_rate=3e-3, final_rate_share=0.02, patience=0, validate_every=6
 )
-SHAPE: Final = ("width", "blocks", "dropout", "history_length")
+LOOK_EPOCHS: Final = 4
+SHAPE: Final = (
+    "width",
+    "blocks",
+    "heads",
+    "dropout",
+    "history_length",
+    "negatives",
+    "batch_targets",
+)
 """What a setting named ``shape`` says in one."""
 
-NEXT_ITEM: Final = {"shape": ((128, 1, 0.5, 50), (64, 2, 0.3, 200))}
+NEXT_ITEM: Final = {
+    "shape": (
+        (128, 1, 1, 0.5, 50, 2_048, 1_024),
+        (64, 2, 1, 0.3, 200, 2_048, 1_024),
+        (128, 2, 2, 0.3, 200, 0, 4_096),
+    )
+}
+"""Wide and short, deep and long; and deep, long and against the whole catalog."""
 COLD: Final = AlsConfig(power=1.0, seen_weight=0.0, regularization=20.0)
 """What the VAE and the GAN place new items in."""
 
@@ -114,20 +132,20 @@ GRIDS: Final[Mapping[str, tuple[str, Any, Mapping[str, tuple[Any, ...]]]]] = {
     "vae without a latent": ("vae", VaeConfig(als=COLD, latent=0), {}),
     "gan": ("gan", GanConfig(als=COLD), {"adversary_weight": (0.1, 1.0)}),
     "gan without an adversary": ("gan", GanConfig(als=COLD, adversary_weight=0.0), {}),
-    "gru": ("gru", GruConfig(negatives=2_048, loop=LONG), NEXT_ITEM),
+    "gru": ("gru", GruConfig(loop=LONG), NEXT_ITEM),
     "gru without recurrence": (
         "gru",
-        GruConfig(negatives=2_048, loop=LONG, is_recurrent=False),
+        GruConfig(loop=LONG, is_recurrent=False),
         NEXT_ITEM,
     ),
-    "convolution": ("convolution", ConvolutionConfig(negatives=2_048, loop=LONG), NEXT_ITEM),
+    "convolution": ("convolution", ConvolutionConfig(loop=LONG), NEXT_ITEM),
     "convolution of one item": (
         "convolution",
-        ConvolutionConfig(negatives=2_048, loop=LONG, kernel=1),
+        ConvolutionConfig(loop=LONG, kernel=1),
         NEXT_ITEM,
     ),
-    "gpt2": ("gpt2", Gpt2Config(negatives=2_048, loop=LONG), NEXT_ITEM),
-    "next_item": ("next_item", NextItemConfig(negatives=2_048, loop=LONG), NEXT_ITEM),
+    "gpt2": ("gpt2", Gpt2Config(loop=LONG), NEXT_ITEM),
+    "next_item": ("next_item", NextItemConfig(loop=LONG), NEXT_ITEM),
 }
 """Row → its retriever, what is the same in all its settings, what is tried; ages: interactions."""
 
@@ -145,15 +163,24 @@ class Shop:
     published: PublishedSet
     text_VE: Embeddings
 
-    def fits_of(self, name: str, *, seed: int = FIRST_SEED) -> dict[str, Fit]:
-        """Settings in words → how to fit with them."""
+    def fits_of(
+        self, name: str, *, seed: int = FIRST_SEED, epochs: int | None = None
+    ) -> dict[str, Fit]:
+        """Settings in words → how to fit with them. ``epochs``: other than the row's own."""
         retriever, base, grid = GRIDS[name]
+        if epochs is not None:
+            base = replace(base, loop=replace(base.loop, epochs=epochs))
         return {
             ", ".join(f"{key} {value:g}" for key, value in chosen.items()): partial(
                 self._fit, retriever, seeded(replace(base, **chosen), seed)
             )
             for chosen in _choices(grid)
         }
+
+    def looks_of(self, name: str) -> dict[str, Fit] | None:
+        """The same with a short training; None where it is short as it is."""
+        is_long = getattr(GRIDS[name][1], "loop", None) == LONG
+        return self.fits_of(name, epochs=LOOK_EPOCHS) if is_long else None
 
     def _fit(
         self, name: str, config: Any, examples: pa.Table, until: date, validate: Validate
@@ -168,7 +195,8 @@ class Shop:
 def _choices(grid: Mapping[str, tuple[Any, ...]]) -> Iterator[dict[str, Any]]:
     for values in itertools.product(*grid.values()):
         chosen = dict(zip(grid, values, strict=True))
-        yield chosen | dict(zip(SHAPE, chosen.pop("shape", ()), strict=False))
+        shape = chosen.pop("shape", None)
+        yield chosen if shape is None else chosen | dict(zip(SHAPE, shape, strict=True))
 
 
 def _say(
@@ -178,32 +206,24 @@ def _say(
         logger.info("  %s: %s", stage, message)
 
 
-def judged(shop: Shop, names: list[str], *, seeds: int) -> list[Result]:
-    """Each model's result on one set, worst first."""
-    trial, results = Trial(shop.published), []
+def judged(shop: Shop, names: list[str], *, seeds: int) -> Iterator[Result]:
+    """Each model's result on one set as soon as it is known; then the same with more seeds."""
+    trial = Trial(shop.published)
     fitted: dict[str, list[Scorer]] = {}
-
-    def keep_result(result: Result, scorers: list[Scorer]) -> None:
-        result = trial.again(result, scorers[1:])
-        fitted[result.model] = scorers
-        results.append(result)
-        sys.stderr.write(f"{shop.published.name}: {_line(result)}\n")
-
     for name in names:
-        result, scorer = trial.choose(name, shop.fits_of(name))
+        result, scorer = trial.choose(name, shop.fits_of(name), looks=shop.looks_of(name))
+        yield result
         others = range(FIRST_SEED + 1, FIRST_SEED + (seeds if GRIDS[name][0] in SEEDED else 1))
         again = [trial.fitted(shop.fits_of(name, seed=seed)[result.settings]) for seed in others]
-        keep_result(result, [scorer, *again])
+        fitted[name] = [scorer, *again]
+        if again:
+            yield trial.again(result, again)
     first = {name: scorers[0] for name, scorers in fitted.items()}
     if set(COUNTED) <= set(first):
         shares = [(1.0, *rest) for rest in itertools.product(SHARES, SHARES)]
-        parts = {name: first[name] for name in COUNTED}
-        results.append(trial.choose_mix(MIX, parts, shares)[0])
-        sys.stderr.write(f"{shop.published.name}: {_line(results[-1])}\n")
+        yield trial.choose_mix(MIX, {name: first[name] for name in COUNTED}, shares)[0]
     if {"next_item", "ease", "transitions"} <= set(first):
-        results.append(_flagship(trial, first, fitted["next_item"]))
-        sys.stderr.write(f"{shop.published.name}: {_line(results[-1])}\n")
-    return sorted(results, key=lambda one: one.test["ndcg_at_10"].mean)
+        yield _flagship(trial, first, fitted["next_item"])
 
 
 def _flagship(trial: Trial, first: Mapping[str, Scorer], networks: list[Scorer]) -> Result:
@@ -255,20 +275,23 @@ def main() -> None:
         print("offline_quality: no set; name one with --data FOLDER; not measured")
         return
     names = asked.model or list(GRIDS)
-    rows = kept_rows()
     for folder in folders:
         published = read_set(folder)
         reads_texts = bool(TOLD & {GRIDS[name][0] for name in names})
         text_VE = embedded(published) if reads_texts else np.zeros((0, 0), np.float32)
-        results = judged(Shop(published, text_VE), names, seeds=asked.seeds)
-        new = {result.model for result in results}
-        others = [one for one in rows.get(published.name, []) if one.model not in new]
-        rows[published.name] = sorted(
-            [*results, *others], key=lambda one: one.test["ndcg_at_10"].mean
-        )
-        about = machine("numpy", "scipy", "implicit", "torch")
-        sets = {name: [asdict(one) for one in each] for name, each in rows.items()}
-        keep("offline_quality", {"machine": about, "sets": sets}, page(rows))
+        for result in judged(Shop(published, text_VE), names, seeds=asked.seeds):
+            sys.stderr.write(f"{published.name}: {_line(result)}\n")
+            note(published.name, result)
+
+
+def note(published: str, result: Result) -> None:
+    """Write the result among the others of its set, in place of an earlier one of its model."""
+    rows = kept_rows()
+    others = [one for one in rows.get(published, []) if one.model != result.model]
+    rows[published] = sorted([*others, result], key=lambda one: one.test["ndcg_at_10"].mean)
+    about = machine("numpy", "scipy", "implicit", "torch")
+    sets = {name: [asdict(one) for one in each] for name, each in rows.items()}
+    keep("offline_quality", {"machine": about, "sets": sets}, page(rows))
 
 
 def page(rows: Mapping[str, list[Result]]) -> list[str]:

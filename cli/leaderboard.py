@@ -25,6 +25,17 @@ def leaderboard(
     ] = None,
     preset: Annotated[str, typer.Option(help="With --add: whose settings.")] = "base",
     seed: Annotated[int, typer.Option(help="With --add: of what is drawn at random.")] = 7,
+    settings_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--settings",
+            metavar="FILE",
+            help="With --add: settings that differ from the preset's, as vitrine tune writes them.",
+        ),
+    ] = None,
+    board: Annotated[
+        Path | None, typer.Option(help="Folder of the entries. Default: leaderboard in the home.")
+    ] = None,
     author: Annotated[str, typer.Option(help="With --add: who says so.")] = "",
 ) -> None:
     """Show the leaderboard, enter a model, or run an entry again.
@@ -32,21 +43,26 @@ def leaderboard(
     The protocol is frozen: leave-one-out on the set, full ranking, ties against the model, every
     user counts. An entry is taken only if a second run from a clean state agrees with the first.
     """
+    from dataclasses import replace
+
     from domain.errors import BadInputError
     from domain.receipts import Receipt, Stopwatch
     from models import leaderboard as boards
+    from models.retrieval.settings_file import read_content
 
     of, watch = settings(), Stopwatch()
-    board = of.root / "leaderboard"
+    board = board or of.root / "leaderboard"
     if (add or check) and data is None:
         raise BadInputError("name the set with --data FOLDER")
     if add and not author:
         raise BadInputError("say who enters it with --author NAME")
     done = []
     if add and data is not None:
-        entered = boards.add(
-            board, data, model=add, preset=preset, seed=seed, author=author, cache=of.cache
-        )
+        asked = boards.Asked(add, preset, seed, cache=of.cache)
+        if settings_file is not None:
+            content = read_content(settings_file, model=add)
+            asked = replace(asked, settings=content, label=settings_file.stem)
+        entered = boards.add(board, data, asked, author=author)
         done.append(entered.name)
     if check and data is not None:
         done.append(boards.check(board, data, check, cache=of.cache).name)

@@ -12,8 +12,8 @@ import logging
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,6 +23,7 @@ from models.data import add_table
 from models.presets import preset_of
 from models.retrieval import FitContext, retriever_class
 from models.retrieval.config import seeded
+from models.retrieval.settings_file import changed
 from models.sets import PublishedSet, read_set
 from models.text import Encoder
 from models.trials import Result, Trial
@@ -47,7 +48,7 @@ class Entry:
     Attributes:
         name: Its file's name.
         model: The retriever.
-        preset: Whose settings.
+        preset: Whose settings they are, or what they differ from.
         seed: Of everything drawn at random.
         author: Who put it there.
         protocol: ``PROTOCOL`` as it was.
@@ -55,6 +56,7 @@ class Entry:
         figures: Metric → mean, low and high over users.
         seconds: Of fitting.
         joules: Of fitting, by the processor's own counter; None where it cannot be read.
+        settings: Every one of them as it was, so that a preset may change after the entry.
     """
 
     name: str
@@ -67,6 +69,28 @@ class Entry:
     figures: dict[str, dict[str, float]]
     seconds: float
     joules: float | None = None
+    settings: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is to be run.
+
+    Attributes:
+        model: The retriever.
+        preset: Whose settings.
+        seed: Of everything drawn at random.
+        settings: What differs from the preset's, as in a settings file.
+        cache: Where embedded texts are kept; None keeps none.
+        label: What the entry's name says of the settings; empty: the preset.
+    """
+
+    model: str
+    preset: str
+    seed: int
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    cache: Path | None = None
+    label: str = ""
 
 
 def data_hash(published: PublishedSet) -> str:
@@ -77,17 +101,18 @@ def data_hash(published: PublishedSet) -> str:
     return digest.hexdigest()
 
 
-def run(folder: Path, *, model: str, preset: str, seed: int, cache: Path | None) -> Entry:
+def run(folder: Path, asked: Asked) -> Entry:
     """Train and judge here and now, from nothing but the set; the entry has no author yet.
 
     Raises:
-        BadInputError: If there is no such model, preset or set.
+        BadInputError: If there is no such model, preset, setting or set.
     """
-    kind = retriever_class(model)
-    settings = seeded(preset_of(preset).retrieval.of(model), seed)
+    kind = retriever_class(asked.model)
+    config = changed(preset_of(asked.preset).retrieval.of(asked.model), asked.settings)
+    settings = seeded(config, asked.seed)
     published = read_set(folder)
     trial = Trial(published)
-    text_VE = Encoder().embed_catalog(published.catalog, cache)
+    text_VE = Encoder().embed_catalog(published.catalog, asked.cache)
     began, before = time.perf_counter(), _joules()
     scorer = kind.fit(
         trial.train,
@@ -97,18 +122,19 @@ def run(folder: Path, *, model: str, preset: str, seed: int, cache: Path | None)
         context=FitContext(text_VE=text_VE, validate=trial.validated),
     )
     seconds, after = time.perf_counter() - began, _joules()
-    tested = trial.tested(Result(model, preset, 1, 0.0, seconds), scorer)
+    tested = trial.tested(Result(asked.model, asked.preset, 1, 0.0, seconds), scorer)
     return Entry(
-        name=f"{published.name}-{model}-{preset}-{seed}",
-        model=model,
-        preset=preset,
-        seed=seed,
+        name=f"{published.name}-{asked.model}-{asked.label or asked.preset}-{asked.seed}",
+        model=asked.model,
+        preset=asked.preset,
+        seed=asked.seed,
         author="",
         protocol=PROTOCOL,
         data=data_hash(published),
         figures={name: interval.to_json() for name, interval in tested.test.items()},
         seconds=round(seconds, 1),
         joules=None if before is None or after is None else round(after - before, 1),
+        settings=json.loads(json.dumps(asdict(settings))),
     )
 
 
@@ -119,26 +145,17 @@ def _joules() -> float | None:
         return None
 
 
-def run_clean(folder: Path, entry: Entry | None, **asked: Any) -> Entry:
+def run_clean(folder: Path, asked: Asked) -> Entry:
     """``run`` in a new process: nothing of this one can help it.
-
-    Args:
-        folder: The set.
-        entry: What is run again; None takes ``asked``.
-        asked: ``model``, ``preset``, ``seed`` and ``cache``.
 
     Raises:
         BadInputError: If the run ends with an error, which it says.
     """
-    wanted = asked
-    if entry is not None:
-        again = {"model": entry.model, "preset": entry.preset, "seed": entry.seed}
-        wanted = {**again, "cache": asked.get("cache")}
-    given = json.dumps({**wanted, "folder": str(folder), "cache": str(wanted["cache"] or "")})
+    given = json.dumps({"folder": str(folder), **asdict(asked), "cache": str(asked.cache or "")})
     command = [sys.executable, "-m", "models.leaderboard", given]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode:
-        raise BadInputError(f"{wanted['model']} could not be run on {folder.name}")
+        raise BadInputError(f"{asked.model} could not be run on {folder.name}")
     return Entry(**json.loads(done.stdout.strip().splitlines()[-1]))
 
 
@@ -159,17 +176,14 @@ def require_reproduced(entry: Entry, again: Entry, *, tolerance: float) -> None:
             )
 
 
-def add(
-    board: Path, folder: Path, *, model: str, preset: str, seed: int, author: str, cache: Path
-) -> Entry:
+def add(board: Path, folder: Path, asked: Asked, *, author: str) -> Entry:
     """Run twice, each time from a clean state, and keep the entry if both agree to the last digit.
 
     Raises:
         NotReproducedError: If they do not.
     """
-    asked = {"model": model, "preset": preset, "seed": seed, "cache": cache}
-    first = replace(run_clean(folder, None, **asked), author=author)
-    require_reproduced(first, run_clean(folder, None, **asked), tolerance=1e-6)
+    first = replace(run_clean(folder, asked), author=author)
+    require_reproduced(first, run_clean(folder, asked), tolerance=1e-6)
     write_json(board / f"{first.name}{_ENDS_WITH}", asdict(first))
     return first
 
@@ -185,7 +199,8 @@ def check(board: Path, folder: Path, name: str, *, cache: Path) -> Entry:
     if not path.exists():
         raise BadInputError(f"there is no entry {name} in {board}")
     entry = Entry(**json.loads(path.read_text(encoding="utf-8")))
-    again = run_clean(folder, entry, cache=cache)
+    asked = Asked(entry.model, entry.preset, entry.seed, entry.settings, cache)
+    again = run_clean(folder, asked)
     try:
         require_reproduced(entry, again, tolerance=TOLERANCE)
     except NotReproducedError:
@@ -251,15 +266,9 @@ def page(found: Sequence[Entry]) -> str:
 
 
 def _main() -> None:
-    asked = json.loads(sys.argv[1])
-    cache = Path(asked["cache"]) if asked["cache"] else None
-    entry = run(
-        Path(asked["folder"]),
-        model=asked["model"],
-        preset=asked["preset"],
-        seed=asked["seed"],
-        cache=cache,
-    )
+    given = json.loads(sys.argv[1])
+    folder, cache = Path(given.pop("folder")), given.pop("cache")
+    entry = run(folder, Asked(**given, cache=Path(cache) if cache else None))
     sys.stdout.write(json.dumps(asdict(entry)) + "\n")
 
 

@@ -136,13 +136,26 @@ class Trial:
         """NDCG@10 on validation."""
         return float(self.validation.take(scores)["ndcg_at_10"].mean())
 
-    def choose(self, model: str, fits: Mapping[str, Fit]) -> tuple[Result, Scorer]:
+    def choose(
+        self, model: str, fits: Mapping[str, Fit], *, looks: Mapping[str, Fit] | None = None
+    ) -> tuple[Result, Scorer]:
         """Fit with each settings, keep the best on validation, and take the test once.
 
         Args:
             model: Its name in the table.
             fits: Settings, as a reader would write them → how to fit with them.
+            looks: The same settings, fitted for a shorter while: then only the best of these is
+                fitted whole.
         """
+        tried = len(fits)
+        if looks is not None and tried > 1:
+            settings = self._best(f"{model}, a look,", looks)[1]
+            fits = {settings: fits[settings]}
+        ndcg, settings, seconds, scorer = self._best(model, fits)
+        return self.tested(Result(model, settings, tried, ndcg, seconds), scorer), scorer
+
+    def _best(self, model: str, fits: Mapping[str, Fit]) -> tuple[float, str, float, Scorer]:
+        """Validation NDCG@10, settings, seconds of fitting, and what was fitted."""
         best: tuple[float, str, float, Scorer] | None = None
         for settings, fit in fits.items():
             began = time.perf_counter()
@@ -154,9 +167,7 @@ class Trial:
                 best = (ndcg, settings, seconds, scorer)
         if best is None:
             raise ValueError(f"{model}: no settings to choose from")
-        ndcg, settings, seconds, scorer = best
-        result = Result(model, settings, len(fits), ndcg, seconds)
-        return self.tested(result, scorer), scorer
+        return best
 
     def choose_mix(
         self, model: str, parts: Mapping[str, Scorer], shares: Sequence[Sequence[float]]

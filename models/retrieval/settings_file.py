@@ -121,6 +121,15 @@ def read_settings(path: Path, config: C, *, model: str) -> C:
     Raises:
         BadInputError: If it cannot be read, is of another model, or does not fit.
     """
+    return changed(config, read_content(path, model=model), where=f"{path}: settings")
+
+
+def read_content(path: Path, *, model: str) -> Mapping[str, Any]:
+    """What a settings file changes, by field.
+
+    Raises:
+        BadInputError: If it cannot be read or is of another model.
+    """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -131,7 +140,8 @@ def read_settings(path: Path, config: C, *, model: str) -> C:
         )
     if content.get("model") != model:
         raise BadInputError(f"{path} holds settings of {content.get('model')!r}, not of {model!r}")
-    return changed(config, content["settings"], where=f"{path}: settings")
+    settings: Mapping[str, Any] = content["settings"]
+    return settings
 
 
 def write_settings(path: Path, config: Any, *, model: str, about: Mapping[str, object]) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from domain.errors import BadInputError
 from models import leaderboard
-from models.leaderboard import Entry, NotReproducedError, add, check, entries, page, table
+from models.leaderboard import Asked, Entry, NotReproducedError, add, check, entries, page, table
 
 
 @pytest.fixture
@@ -37,9 +37,10 @@ def entry(**changes):
 @pytest.mark.slow
 def test_an_entry_is_run_twice_from_a_clean_state_and_again_by_whoever_doubts(folder, tmp_path):
     board, cache = tmp_path / "board", tmp_path / "cache"
-    entered = add(
-        board, folder, model="transitions", preset="debug", seed=7, author="me", cache=cache
-    )
+    asked = Asked("transitions", "debug", 7, {"distance": 2}, cache=cache, label="near")
+    entered = add(board, folder, asked, author="me")
+    assert entered.name == "rounds-transitions-near-7"
+    assert entered.settings["distance"] == 2
     assert entries(board) == [entered]
     assert entered.figures["recall_at_10"]["mean"] > 0.9
     assert check(board, folder, entered.name, cache=cache).figures == entered.figures
@@ -63,8 +64,23 @@ def test_an_entry_that_does_not_come_out_the_same_twice_is_not_taken(monkeypatch
 
     monkeypatch.setattr(leaderboard, "run_clean", run_clean)
     with pytest.raises(NotReproducedError, match=r"said to be 0\.5, a second run found 0\.51"):
-        add(tmp_path, tmp_path, model="x", preset="debug", seed=1, author="me", cache=tmp_path)
+        add(tmp_path, tmp_path, Asked("x", "debug", 1), author="me")
     assert entries(tmp_path) == []
+
+
+def test_an_entry_is_run_again_with_the_settings_it_had(folder, tmp_path, monkeypatch):
+    made = leaderboard.run(folder, Asked("ease", "debug", 7, {"regularization": 3.0}))
+    (tmp_path / f"{made.name}.json").write_text(json.dumps(asdict(made)))
+    ran = []
+
+    def run_clean(of, asked):
+        ran.append(asked)
+        return leaderboard.run(of, asked)
+
+    monkeypatch.setattr(leaderboard, "run_clean", run_clean)
+    check(tmp_path, folder, made.name, cache=tmp_path)
+    assert ran[0].settings["regularization"] == 3.0
+    assert ran[0].settings == made.settings
 
 
 @pytest.mark.parametrize("what", ["protocol", "data"])
@@ -90,7 +106,9 @@ def test_an_unknown_entry_and_a_model_that_cannot_be_run_are_said(folder, tmp_pa
     with pytest.raises(BadInputError, match="no entry nothing"):
         check(tmp_path, folder, "nothing", cache=tmp_path)
     with pytest.raises(BadInputError, match="there is no model"):
-        leaderboard.run(folder, model="bert", preset="debug", seed=1, cache=None)
+        leaderboard.run(folder, Asked("bert", "debug", 1))
+    with pytest.raises(BadInputError, match="there is no shrinking"):
+        leaderboard.run(folder, Asked("ease", "debug", 1, {"shrinking": 1}))
 
 
 def test_the_hash_is_of_who_took_what_in_which_order(folder):

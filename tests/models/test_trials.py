@@ -57,6 +57,28 @@ def test_what_a_user_had_is_no_candidate(trial):
     assert np.median(taken["ndcg_at_10"]) == pytest.approx(1 / np.log2(3))
 
 
+def test_after_a_look_only_the_best_is_fitted_whole(trial):
+    made = []
+
+    def fits_of(word, **of):
+        def fit(examples, until, validate):
+            made.append(word)
+            return of[word]
+
+        return fit
+
+    best, other = scores(i4=2.0, i5=2.0), scores(i9=1.0)
+    looks = {name: fits_of(f"{name} look", **{f"{name} look": one}) for name, one in
+             {"best": best, "other": other}.items()}
+    whole = scores(i4=1.0, i5=1.0)
+    fits = {name: fits_of(name, best=whole, other=other) for name in looks}
+    result, chosen = trial.choose("model", fits, looks=looks)
+    assert made == ["best look", "other look", "best"]
+    assert (result.settings, result.tried) == ("best", 2)
+    assert chosen is whole
+    assert best.asked == {trial.published.validation_day}  # A look never sees the test.
+
+
 def test_settings_are_chosen_on_validation_and_only_the_chosen_see_the_test(trial):
     made = {"bad": scores(i9=1.0), "good": scores(i4=2.0, i5=2.0), "none": scores()}
 

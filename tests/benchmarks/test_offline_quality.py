@@ -1,0 +1,47 @@
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from benchmarks import offline_quality
+from benchmarks.offline_quality import GRIDS, LONG, Shop
+
+NOTHING = np.zeros((0, 0), np.float32)
+
+
+@pytest.fixture
+def shop():
+    return Shop(SimpleNamespace(catalog=None, name="nothing"), NOTHING)
+
+
+@pytest.mark.parametrize("name", list(GRIDS))
+def test_every_setting_of_the_grid_is_one_of_its_model(shop, name):
+    fits = shop.fits_of(name)
+    grid = GRIDS[name][2]
+    assert len(fits) == np.prod([len(values) for values in grid.values()])
+    looks = shop.looks_of(name)
+    assert looks is None or list(looks) == list(fits)
+    assert (looks is not None) == (getattr(GRIDS[name][1], "loop", None) == LONG)
+
+
+def test_a_row_takes_the_place_of_an_earlier_one_of_its_model(tmp_path, monkeypatch):
+    monkeypatch.setattr(offline_quality, "RESULTS", tmp_path)
+    monkeypatch.setattr("benchmarks.machine.RESULTS", tmp_path)
+
+    def result(model, ndcg):
+        figures = {"mean": ndcg, "low": ndcg, "high": ndcg}
+        test = {"recall_at_10": figures, "ndcg_at_10": figures}
+        return offline_quality._read(
+            {"model": model, "settings": "", "tried": 1, "validation_ndcg": ndcg, "fit_s": 0.0}
+            | {"test": test, "seeds": []}
+        )
+
+    for model, ndcg in (("a", 0.2), ("b", 0.1), ("a", 0.05)):
+        offline_quality.note("set", result(model, ndcg))
+    offline_quality.note("another", result("c", 0.3))
+    rows = offline_quality.kept_rows()
+    assert [(row.model, row.test["ndcg_at_10"].mean) for row in rows["set"]] == [
+        ("a", 0.05),
+        ("b", 0.1),
+    ]
+    assert len(rows["another"]) == 1
