@@ -13,14 +13,13 @@ Rows of models that --model does not name stay as an earlier run left them; each
 soon as it is known.
 
 Without --data it looks for the sets beside the project and measures nothing where there are none.
-Writes ``benchmarks/results/offline_quality.json`` and ``.md``.
+Writes ``benchmarks/results/offline_quality.json``, ``.md`` and ``.png``.
 """
 
 import argparse
 import itertools
 import json
 import logging
-import statistics
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
@@ -33,6 +32,7 @@ import numpy as np
 import pyarrow as pa
 
 from benchmarks.machine import RESULTS, keep, machine
+from benchmarks.offline_page import draw, line_of, page
 from domain.settings import Settings
 from models.bootstrap import Interval
 from models.loop_config import LoopConfig
@@ -244,24 +244,6 @@ def _flagship(trial: Trial, first: Mapping[str, Scorer], networks: list[Scorer])
     return trial.again(result, others)
 
 
-def _line(result: Result) -> str:
-    cells = [f"{one.mean:.4f} [{one.low:.4f}, {one.high:.4f}]" for one in result.test.values()]
-    row = [result.model, *cells, _over_seeds(result), f"{result.validation_ndcg:.4f}"]
-    row += [f"{result.fit_s:.1f}", result.settings, str(result.tried)]
-    return "| " + " | ".join(row) + " |"
-
-
-def _over_seeds(result: Result) -> str:
-    """Mean, least and most of each metric, and how many seeds."""
-    if len(result.seeds) == 1:
-        return ""
-    told = []
-    for name in result.test:
-        values = [seed[name] for seed in result.seeds]
-        told.append(f"{statistics.mean(values):.4f} ({min(values):.4f}-{max(values):.4f})")
-    return f"{' / '.join(told)}, {len(result.seeds)} seeds"
-
-
 def main() -> None:
     """Judge and write."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
@@ -280,7 +262,7 @@ def main() -> None:
         reads_texts = bool(TOLD & {GRIDS[name][0] for name in names})
         text_VE = embedded(published) if reads_texts else np.zeros((0, 0), np.float32)
         for result in judged(Shop(published, text_VE), names, seeds=asked.seeds):
-            sys.stderr.write(f"{published.name}: {_line(result)}\n")
+            sys.stderr.write(f"{published.name}: {line_of(result)}\n")
             note(published.name, result)
 
 
@@ -292,18 +274,7 @@ def note(published: str, result: Result) -> None:
     about = machine("numpy", "scipy", "implicit", "torch")
     sets = {name: [asdict(one) for one in each] for name, each in rows.items()}
     keep("offline_quality", {"machine": about, "sets": sets}, page(rows))
-
-
-def page(rows: Mapping[str, list[Result]]) -> list[str]:
-    """All sets as Markdown."""
-    lines = ["# Offline quality on published sets", ""]
-    lines += ["Leave-one-out, full ranking, every user counts; 95 % intervals over users of the"]
-    lines += ["first seed; over the seeds mean (least-most) of recall@10 / NDCG@10.", ""]
-    titles = ["model", "recall@10", "NDCG@10", "seeds", "validation", "fit, s", "settings", "tried"]
-    for name, results in rows.items():
-        lines += [f"## {name}", "", f"| {' | '.join(titles)} |", "|---" * len(titles) + "|"]
-        lines += [*map(_line, results), ""]
-    return lines
+    draw(rows, RESULTS / "offline_quality.png")
 
 
 def kept_rows() -> dict[str, list[Result]]:
