@@ -5,6 +5,10 @@ the same unit. α minimizes the logistic loss of r on validation candidates. r i
 loss is convex in α: the root of its gradient, found by bisection on [0, 1], is the best α there is,
 and where the gradient does not change its sign the best α is a border. If one model is noise, its
 calibration is flat and the other one's is already optimal, so α goes to that border.
+
+What is counted (``models.retrieval.counted``) is added on top with a weight of its own where a
+list holds something that its user bought before: both rankers learn how much a habit weighs from
+past weeks, and when the season turns they are wrong together.
 """
 
 # N validation candidates, B requests, C candidates
@@ -140,15 +144,16 @@ def learn_alpha(dnn_N: Floats, transformer_N: Floats, labels_N: npt.NDArray[np.b
 
 @dataclass(frozen=True)
 class Fusion:
-    """Two calibrations and α."""
+    """Two calibrations, α, and the weight of what is counted."""
 
     dnn: Calibration
     transformer: Calibration
     alpha: float
+    counted_weight: float = 0.0
 
     @classmethod
     def fit(cls, dnn_N: Scores, transformer_N: Scores, labels_N: npt.NDArray[np.bool_]) -> "Fusion":
-        """Learn all three on validation candidates.
+        """Learn both calibrations and α on validation candidates; what is counted weighs nothing.
 
         Raises:
             ValueError: If all or none of them were wanted.
@@ -157,11 +162,21 @@ class Fusion:
         alpha = learn_alpha(dnn(dnn_N), transformer(transformer_N), labels_N)
         return cls(dnn, transformer, alpha)
 
-    def __call__(self, dnn_BC: Scores, transformer_BC: Scores) -> npt.NDArray[np.float32]:
-        """The fused log-odds of raw scores."""
+    def __call__(
+        self, dnn_BC: Scores, transformer_BC: Scores, counted_BC: Scores | None = None
+    ) -> npt.NDArray[np.float32]:
+        """The fused log-odds of raw scores.
+
+        Args:
+            dnn_BC: The feature network's.
+            transformer_BC: The ranking transformer's.
+            counted_BC: ``models.ranking.features.counted_of`` of the candidates; None is 0.
+        """
         fused = self.alpha * self.dnn(dnn_BC) + (1.0 - self.alpha) * self.transformer(
             transformer_BC
         )
+        if counted_BC is not None:
+            fused = fused + self.counted_weight * counted_BC
         return np.asarray(fused, dtype=np.float32)
 
     @property
@@ -186,4 +201,5 @@ class Fusion:
             Calibration(**content["dnn"]),
             Calibration(**content["transformer"]),
             float(content["alpha"]),
+            float(content.get("counted_weight", 0.0)),
         )

@@ -29,7 +29,7 @@ from models.catalog import FIRST_ITEM, Catalog
 from models.fusion import Fusion
 from models.ranking.contributions import losses_by_group
 from models.ranking.dnn import FeatureNetwork
-from models.ranking.features import Assembler, item_slice
+from models.ranking.features import COUNTED, Assembler, counted_of, item_slice
 from models.ranking.items import ItemMatrix
 from models.ranking.transformer import CandidateTransformer
 from models.retrieval import Retriever, retriever_class
@@ -217,12 +217,13 @@ class Recommender:
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
     def _rank_some(self, batch: UserBatch, candidates: Candidates, items: ItemMatrix) -> Ranked:
-        features_BCF = torch.from_numpy(self._assembler.assemble(batch, candidates, items))
+        assembled_BCF = self._assembler.assemble(batch, candidates, items)
+        features_BCF = torch.from_numpy(assembled_BCF)
         with torch.inference_mode():
             dnn_BC = self.dnn(features_BCF).numpy()
             transformer_BC = self._transformer_scores(batch.history_BT, candidates, features_BCF)
         is_padding_BC = ~candidates.mask_BC
-        fused_BC = self.fusion(dnn_BC, transformer_BC)
+        fused_BC = self.fusion(dnn_BC, transformer_BC, counted_of(assembled_BCF, self.sources))
         for scores_BC in (dnn_BC, transformer_BC, fused_BC):
             scores_BC[is_padding_BC] = -np.inf
         return Ranked(fused_BC, dnn_BC, transformer_BC)
@@ -240,7 +241,8 @@ class Recommender:
     def _explain_some(
         self, batch: UserBatch, candidates: Candidates, items: ItemMatrix
     ) -> Mapping[str, Floats]:
-        features_BCF = torch.from_numpy(self._assembler.assemble(batch, candidates, items))
+        assembled_BCF = self._assembler.assemble(batch, candidates, items)
+        features_BCF = torch.from_numpy(assembled_BCF)
         with torch.inference_mode():
             seen_BC = self._transformer_scores(batch.history_BT, candidates, features_BCF)
             blank_BT = np.zeros_like(batch.history_BT)
@@ -249,6 +251,9 @@ class Recommender:
             group: self.fusion.dnn_slope * lost_BC
             for group, lost_BC in losses_by_group(self.dnn, features_BCF, self.sources).items()
         }
+        if COUNTED in lost:
+            counted_BC = counted_of(assembled_BCF, self.sources)
+            lost[COUNTED] = lost[COUNTED] + self.fusion.counted_weight * counted_BC
         return {**lost, HISTORY_GROUP: self.fusion.transformer_slope * (seen_BC - blank_BC)}
 
     def _matrix(self, item_features: pa.Table | ItemMatrix, batch: UserBatch) -> ItemMatrix:

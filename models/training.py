@@ -35,7 +35,7 @@ from models.loop import History, ProgressCall
 from models.presets import TrainingPreset
 from models.ranking.config import SmallerConfig
 from models.ranking.dnn import FeatureNetwork
-from models.ranking.features import feature_names, item_slice
+from models.ranking.features import counted_of, feature_names, item_slice
 from models.ranking.judge import Scored, fit_fusion, mean_ndcg, score_lists
 from models.ranking.lists import concatenate
 from models.ranking.prepare import (
@@ -245,11 +245,15 @@ class _Run:
         for lists in read_lists(self.work)[1].values():
             dnn_LC = score_lists(dnn, lists)
             transformer_LC = score_lists(transformer, lists, item_columns=item_slice(SOURCES))
-            scored.append(Scored(dnn_LC, transformer_LC, lists.labels_LC, lists.mask_LC))
+            counted_LC = counted_of(lists.features_LCF, SOURCES)
+            scored.append(
+                Scored(dnn_LC, transformer_LC, lists.labels_LC, lists.mask_LC, counted_LC)
+            )
         fusion = fit_fusion(scored)
         fusion.save(self.folder / "fusion.json")
         ndcg = [mean_ndcg(replace(fusion, alpha=alpha), scored) for alpha in ALPHAS]
-        return {"alpha": fusion.alpha, "alphas": list(ALPHAS), "validation_ndcg": ndcg}
+        learned = {"alpha": fusion.alpha, "counted_weight": fusion.counted_weight}
+        return {**learned, "alphas": list(ALPHAS), "validation_ndcg": ndcg}
 
     def _refit(self, name: str) -> Callable[[], Mapping[str, object]]:
         def fit() -> Mapping[str, object]:

@@ -19,6 +19,7 @@ from models.batch import USER_FEATURE_NAMES, UserBatch
 from models.candidates import Candidates
 from models.catalog import FIRST_ITEM, Catalog
 from models.ranking.items import ITEM_FEATURE_NAMES, ItemMatrix
+from models.retrieval.counted import CountedRetriever
 
 Floats = npt.NDArray[np.float32]
 
@@ -38,6 +39,7 @@ HISTORY_NAMES: Final = (
 BOUGHT_NAMES: Final = ("is_bought", "bought_weight", "bought_weight_share", "bought_item_count")
 CONTENT_NAMES: Final = ("text_similarity_max", "text_similarity_mean", "category_share")
 PRICE_NAMES: Final = ("price_ratio", "price_distance")
+COUNTED: Final = CountedRetriever.name
 
 
 def source_names(source: str) -> tuple[str, ...]:
@@ -79,6 +81,23 @@ def item_slice(sources: Sequence[str]) -> slice:
     """Where the features of the item alone stand: what the transformer reads."""
     slices = group_slices(sources)
     return slice(slices["item"].start, slices["trend"].stop)
+
+
+def counted_of(features_BCF: Floats, sources: Sequence[str]) -> Floats:
+    """How far each candidate stands out in the counted source, [B, C], in deviations of its list.
+
+    0 in lists without anything that the user bought before, and everywhere without that source.
+
+    Args:
+        features_BCF: As ``Assembler.assemble`` made them.
+        sources: Whose features they hold.
+    """
+    if COUNTED not in sources:
+        return np.zeros(features_BCF.shape[:2], dtype=np.float32)
+    names = feature_names(sources)
+    is_bought_BC = features_BCF[:, :, names.index("is_bought")] > 0
+    deviation_BC = features_BCF[:, :, names.index(f"{COUNTED}_deviation")]
+    return np.where(is_bought_BC.any(axis=1, keepdims=True), deviation_BC, np.float32(0.0))
 
 
 class Assembler:

@@ -3,7 +3,7 @@
 # L lists, C candidates, N candidates of all lists
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -16,29 +16,39 @@ from models.ranking.dnn import FeatureNetwork
 from models.ranking.lists import ListBatch, RankingLists
 
 LISTS_AT_ONCE: Final = 128
+COUNTED_WEIGHTS: Final = (0.0, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0)
+"""Tried for what is counted, in log-odds a deviation."""
 
 
 @dataclass(frozen=True)
 class Scored:
-    """Lists with both rankers' raw scores of them."""
+    """Lists with both rankers' raw scores of them, and ``features.counted_of`` where it is asked."""
 
     dnn_LC: npt.NDArray[np.float32]
     transformer_LC: npt.NDArray[np.float32]
     labels_LC: npt.NDArray[np.float32]
     mask_LC: npt.NDArray[np.bool_]
+    counted_LC: npt.NDArray[np.float32] | None = None
 
 
 def fit_fusion(scored: Sequence[Scored]) -> Fusion:
     """Calibrate both rankers and learn α on all candidates of all lists.
 
+    The weight of what is counted is then the one of ``COUNTED_WEIGHTS`` with the best NDCG@10; the
+    least of equally good ones.
+
     Raises:
         ValueError: If all candidates or none were wanted.
     """
-    return Fusion.fit(
+    fusion = Fusion.fit(
         np.concatenate([lists.dnn_LC[lists.mask_LC] for lists in scored]),
         np.concatenate([lists.transformer_LC[lists.mask_LC] for lists in scored]),
         np.concatenate([lists.labels_LC[lists.mask_LC] > 0 for lists in scored]),
     )
+    if all(lists.counted_LC is None for lists in scored):
+        return fusion
+    tried = [replace(fusion, counted_weight=weight) for weight in COUNTED_WEIGHTS]
+    return max(tried, key=lambda each: mean_ndcg(each, scored))
 
 
 def mean_ndcg(fusion: Fusion, scored: Sequence[Scored]) -> float:
@@ -49,7 +59,8 @@ def mean_ndcg(fusion: Fusion, scored: Sequence[Scored]) -> float:
             np.where(lists.mask_LC, scores_LC, 0.0)
             for scores_LC in (lists.dnn_LC, lists.transformer_LC)
         )
-        fused_LC = np.where(lists.mask_LC, fusion(dnn_LC, transformer_LC), -np.inf)
+        fused_LC = fusion(dnn_LC, transformer_LC, lists.counted_LC)
+        fused_LC = np.where(lists.mask_LC, fused_LC, np.float32(-np.inf))
         values.append(list_ndcg(fused_LC, lists.labels_LC))
     return float(np.mean(values))
 

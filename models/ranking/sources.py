@@ -2,4 +2,4 @@
 
 from typing import Final
 
-SOURCES: Final = ("popularity", "personal", "als", "sequence")
+SOURCES: Final = ("popularity", "personal", "counted", "als", "sequence")

@@ -10,6 +10,7 @@ from models.retrieval.bayes import BayesRetriever
 from models.retrieval.behaviour import ConvolutionRetriever, GruRetriever
 from models.retrieval.config import PRESETS, RetrievalPreset
 from models.retrieval.content import ContentRetriever
+from models.retrieval.counted import CountedRetriever
 from models.retrieval.factorisation import FactorisationRetriever
 from models.retrieval.generated import GanRetriever, VaeRetriever
 from models.retrieval.gpt2 import Gpt2Retriever
@@ -27,6 +28,7 @@ RETRIEVERS: Final = MappingProxyType(
         NeighboursRetriever.name: NeighboursRetriever,
         EaseRetriever.name: EaseRetriever,
         TransitionsRetriever.name: TransitionsRetriever,
+        CountedRetriever.name: CountedRetriever,
         ContentRetriever.name: ContentRetriever,
         FactorisationRetriever.name: FactorisationRetriever,
         BayesRetriever.name: BayesRetriever,

@@ -62,6 +62,20 @@ class EaseConfig:
 
 
 @dataclass(frozen=True)
+class CountedConfig:
+    """Everything is added as it is; ``bought_power``: of what a user bought, by decayed weight."""
+
+    popularity_share: float = 1.0
+    bought_power: float = 0.5
+    popularity: PopularityConfig = field(default_factory=PopularityConfig)
+    ease: EaseConfig = field(
+        default_factory=lambda: EaseConfig(
+            regularization=1_000.0, power=1.0, seen_weight=0.0, most_items=8_000
+        )
+    )
+
+
+@dataclass(frozen=True)
 class TransitionsConfig:
     """Pairs up to ``distance`` apart count, each step ``decay`` times the one before.
 
@@ -217,6 +231,7 @@ class ConvolutionConfig(NextItemConfig):
 RetrieverConfig = (
     PopularityConfig
     | PersonalConfig
+    | CountedConfig
     | AlsConfig
     | NeighboursConfig
     | EaseConfig
@@ -253,6 +268,7 @@ class RetrievalPreset:
 
     popularity: PopularityConfig = field(default_factory=PopularityConfig)
     personal: PersonalConfig = field(default_factory=PersonalConfig)
+    counted: CountedConfig = field(default_factory=CountedConfig)
     als: AlsConfig = field(default_factory=AlsConfig)
     neighbours: NeighboursConfig = field(default_factory=NeighboursConfig)
     ease: EaseConfig = field(default_factory=EaseConfig)

@@ -15,6 +15,7 @@ for each other. What differs is ``W``, and what ``x`` counts.
 
 # B users, T history length, V catalog, N interactions
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import date
 from pathlib import Path
@@ -63,6 +64,22 @@ def taken(batch: UserBatch, *, power: float, seen_weight: float) -> sparse.csr_m
     return either
 
 
+def tensors_of(weights_VV: sparse.csr_matrix) -> dict[str, npt.NDArray[np.generic]]:
+    """A sparse matrix as a model folder holds it."""
+    return {
+        "weights": weights_VV.data.astype(np.float32),
+        "columns": weights_VV.indices.astype(np.int32),
+        "starts": weights_VV.indptr.astype(np.int64),
+    }
+
+
+def matrix_of(tensors: Mapping[str, npt.NDArray[np.generic]]) -> sparse.csr_matrix:
+    """Read what ``tensors_of`` gave."""
+    parts = [tensors[name] for name in ("weights", "columns", "starts")]
+    size = len(parts[2]) - 1
+    return sparse.csr_matrix(tuple(parts), shape=(size, size))
+
+
 class _ItemItem:
     """``x W`` with a sparse ``W``; an item that nothing speaks for has no opinion."""
 
@@ -86,22 +103,14 @@ class _ItemItem:
 
     def save(self, folder: Path) -> None:
         """Write the model folder."""
-        weights_VV = self.weights_VV
-        tensors = {
-            "weights": weights_VV.data.astype(np.float32),
-            "columns": weights_VV.indices.astype(np.int32),
-            "starts": weights_VV.indptr.astype(np.int64),
-        }
+        tensors = tensors_of(self.weights_VV)
         save_model(folder, model=self.name, config=asdict(self.config), tensors=tensors)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
         """Read what ``save`` wrote."""
         artifact = load_model(folder, model=cls.name)
-        parts = [artifact.tensors[name] for name in ("weights", "columns", "starts")]
-        size = len(parts[2]) - 1
-        weights_VV = sparse.csr_matrix(tuple(parts), shape=(size, size))
-        return cls(weights_VV, cls.config_class(**artifact.config))
+        return cls(matrix_of(artifact.tensors), cls.config_class(**artifact.config))
 
 
 class NeighboursRetriever(_ItemItem):

@@ -19,6 +19,7 @@ from models.retrieval.config import (
     BayesConfig,
     ContentConfig,
     ConvolutionConfig,
+    CountedConfig,
     EaseConfig,
     FactorisationConfig,
     GanConfig,
@@ -120,6 +121,12 @@ SPACES: Final[Mapping[type, Space]] = MappingProxyType(
         PersonalConfig: {
             "popularity_share": Range(0.01, 10.0, is_log=True),
             "popularity.window_days": Range(1, 90, is_log=True),
+        },
+        CountedConfig: {
+            "popularity_share": Range(0.01, 10.0, is_log=True),
+            "bought_power": Range(0.25, 1.0),
+            "ease.regularization": Range(10.0, 3_000.0, is_log=True),
+            "ease.power": _POWER,
         },
         AlsConfig: _ALS,
         NeighboursConfig: {

@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 
@@ -79,6 +81,24 @@ def test_the_fusion_is_the_formula():
     fusion = Fusion(Calibration(2.0, 1.0), Calibration(4.0, -1.0), alpha=0.25)
     # 0.25 × (2·3 + 1) + 0.75 × (4·1 − 1) = 1.75 + 2.25
     assert fusion(np.array([[3.0]]), np.array([[1.0]])) == pytest.approx(4.0)
+
+
+def test_what_is_counted_is_added_by_its_weight(tmp_path):
+    fusion = Fusion(Calibration(2.0, 1.0), Calibration(4.0, -1.0), 0.25, counted_weight=0.5)
+    one = np.ones((1, 1))
+    assert fusion(3 * one, one, 6 * one) == pytest.approx(4.0 + 3.0)
+    assert fusion(3 * one, one) == pytest.approx(4.0)
+    fusion.save(tmp_path / "fusion.json")
+    assert Fusion.load(tmp_path / "fusion.json") == fusion
+
+
+def test_a_fusion_of_before_what_is_counted_was_added_adds_nothing(tmp_path):
+    fusion = Fusion(Calibration(2.0, 1.0), Calibration(4.0, -1.0), 0.25)
+    fusion.save(tmp_path / "fusion.json")
+    content = json.loads((tmp_path / "fusion.json").read_text())
+    del content["counted_weight"]
+    (tmp_path / "fusion.json").write_text(json.dumps(content))
+    assert Fusion.load(tmp_path / "fusion.json") == fusion
 
 
 def test_a_saved_fusion_gives_the_same_scores(tmp_path):

@@ -15,8 +15,8 @@ from models.ranking.dnn import FeatureNetwork
 from models.ranking.features import feature_names, group_slices, item_slice
 from models.ranking.transformer import CandidateTransformer
 from models.recommender import HISTORY_GROUP, Recommender, scatter
-from models.retrieval import PersonalRetriever, PopularityRetriever
-from models.retrieval.config import PersonalConfig, PopularityConfig
+from models.retrieval import CountedRetriever, PersonalRetriever, PopularityRetriever
+from models.retrieval.config import CountedConfig, PersonalConfig, PopularityConfig
 
 SOURCES = ("popularity", "personal")
 
@@ -179,6 +179,38 @@ def test_a_group_that_the_network_ignores_contributes_nothing(model, batch, item
     found = model.contributions(batch, candidates, item_table)
     assert np.abs(found["price"]).max() < 1e-6
     assert np.abs(found["personal"]).max() > 1e-3
+
+
+def test_what_is_counted_moves_the_score_and_is_told(planted, model, batch, item_table):
+    torch.manual_seed(1)
+    sources = ("popularity", "personal", "counted")
+    counted = CountedRetriever.fit(
+        planted.before(planted.cutoff),
+        planted.catalog,
+        until=planted.cutoff,
+        config=CountedConfig(),
+    )
+    parts = {
+        "catalog": planted.catalog,
+        "text_VE": model.text_VE,
+        "retrievers": {**model.retrievers, "counted": counted},
+        "dnn": FeatureNetwork(DnnConfig(widths=(8,)), feature_names(sources)),
+        "transformer": model.transformer,
+        "per_source": 6,
+    }
+    without = Recommender(**parts, fusion=model.fusion)
+    leaning = Recommender(**parts, fusion=replace(model.fusion, counted_weight=0.5))
+    candidates = without.retrieve(batch, bought="any", day=planted.cutoff)
+    mask = candidates.mask_BC
+    more, less = (each.rank(batch, candidates, item_table)[mask] for each in (leaning, without))
+    assert np.abs(more - less).max() > 0.5
+    told = leaning.contributions(batch, candidates, item_table)["counted"]
+    before = without.contributions(batch, candidates, item_table)["counted"]
+    np.testing.assert_allclose((told - before)[mask], more - less, atol=1e-4)
+    fresh = without.retrieve(batch, bought="new", day=planted.cutoff)
+    np.testing.assert_array_equal(
+        leaning.rank(batch, fresh, item_table), without.rank(batch, fresh, item_table)
+    )
 
 
 def test_a_folder_without_a_finished_run_is_refused(tmp_path):

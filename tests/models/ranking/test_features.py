@@ -8,7 +8,13 @@ from domain.schemas import HISTORY_LENGTH
 from models.batch import USER_FEATURE_NAMES
 from models.candidates import Candidates
 from models.histories import user_batch_at
-from models.ranking.features import Assembler, feature_names, group_slices, item_slice
+from models.ranking.features import (
+    Assembler,
+    counted_of,
+    feature_names,
+    group_slices,
+    item_slice,
+)
 from models.ranking.items import ITEM_FEATURE_NAMES, ItemMatrix
 
 SOURCES = ("popularity", "personal")
@@ -128,3 +134,21 @@ def test_what_the_transformer_reads_is_the_same_for_all_users(assembler, batch, 
     features = assembler.assemble(batch, candidates, items)[..., item_slice(SOURCES)]
     assert (features == features[:1]).all()
     assert features[0, 0, ITEM_FEATURE_NAMES.index("purchase_count_7d")] == pytest.approx(np.log(8))
+
+
+def test_what_is_counted_speaks_where_something_was_bought_before(assembler, batch, items):
+    sources = ("popularity", "counted")
+    names = feature_names(sources)
+    index = np.array([[2, 3, 10, 0]] * 4, dtype=np.int32)
+    scores = np.full((4, 4, 2), -np.inf, dtype=np.float32)
+    scores[:, :3, 0], scores[:, :3, 1] = [3.0, 2.0, 1.0], [1.0, 5.0, 0.0]
+    features = assembler.assemble(batch, Candidates(index, scores, sources), items)
+    bought = batch.bought_BV.toarray()[:, [2, 3, 10]].any(axis=1)
+    assert bought.any()
+    assert not bought.all()
+    told = counted_of(features, sources)
+    deviation = features[..., names.index("counted_deviation")]
+    assert np.array_equal(told[bought], deviation[bought])
+    assert np.abs(told[bought, :3]).min() > 0
+    assert (told[~bought] == 0).all()
+    assert (counted_of(features[..., : len(NAMES)], SOURCES) == 0).all()

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -21,6 +23,29 @@ def test_lists_without_a_label_do_not_count():
     both = np.concatenate([LABELS, np.zeros((1, 4))])
     scores = np.array([[2.0, 3.0, 1.0, 1.5]] * 2)
     assert list_ndcg(scores, both) == list_ndcg(scores[:1], LABELS)
+
+
+def drawn_lists(seed, *, told):
+    """200 lists of ten; the rankers know a little, and ``told`` makes what is counted of labels."""
+    generator = np.random.default_rng(seed)
+    labels = (generator.random((200, 10)) < 0.2).astype(np.float32)
+    dnn, transformer = (
+        (0.5 * labels + generator.normal(size=labels.shape)).astype(np.float32) for _ in range(2)
+    )
+    counted = told(labels, generator).astype(np.float32)
+    return Scored(dnn, transformer, labels, np.ones_like(labels, dtype=bool), counted)
+
+
+def test_what_is_counted_weighs_something_only_where_it_helps():
+    helps = drawn_lists(1, told=lambda labels, draw: labels + draw.normal(size=labels.shape))
+    misleads = drawn_lists(1, told=lambda labels, draw: -labels + draw.normal(size=labels.shape))
+    silent = drawn_lists(1, told=lambda labels, draw: np.zeros_like(labels))
+    weighed = fit_fusion([helps])
+    assert weighed.counted_weight > 0.0
+    assert mean_ndcg(weighed, [helps]) > mean_ndcg(replace(weighed, counted_weight=0.0), [helps])
+    assert fit_fusion([misleads]).counted_weight == 0.0
+    assert fit_fusion([silent]).counted_weight == 0.0
+    assert fit_fusion([replace(helps, counted_LC=None)]).counted_weight == 0.0
 
 
 def test_padding_never_enters_the_fusion():
