@@ -36,8 +36,9 @@ def page(rows: Rows) -> list[str]:
         lines += [f"## {name}", "", f"| {' | '.join(titles)} |", "|---" * len(titles) + "|"]
         lines += [*map(line_of, results), ""]
         if best := PUBLISHED.get(name):
-            told = ", ".join(f"{TITLES[key]} {value:.4f} ({who})" for key, (value, who) in
-                             best.items())
+            told = ", ".join(
+                f"{TITLES[key]} {value:.4f} ({who})" for key, (value, who) in best.items()
+            )
             lines += [f"Best published on these files and this split, without texts: {told}.", ""]
     return lines
 

@@ -5,9 +5,9 @@
 FOLDER holds ``interactions.parquet`` and ``items.parquet`` (``models.sets``); any such set will do.
 Each model's settings are chosen by NDCG@10 on validation out of the grid below; the test is taken
 once. Networks that foretell the next item are looked at after ``LOOK_EPOCHS`` of each setting, and
-the best is trained whole. The protocol is that of ``models.trials``: leave-one-out, full ranking, ties against the
-model, every user counts. Leave-one-out shows a model what others did later; a shop's release is
-judged by time instead (``vitrine evaluate``).
+the best is trained whole. The protocol is that of ``models.trials``: leave-one-out, full ranking,
+ties against the model, every user counts. Leave-one-out shows a model what others did later; a
+shop's release is judged by time instead (``vitrine evaluate``).
 
 Rows of models that --model does not name stay as an earlier run left them; each row is written as
 soon as it is known.

@@ -22,7 +22,7 @@ COUNTED_WEIGHTS: Final = (0.0, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0)
 
 @dataclass(frozen=True)
 class Scored:
-    """Lists with both rankers' raw scores of them, and ``features.counted_of`` where it is asked."""
+    """Lists with both rankers' raw scores; ``counted_LC``: ``features.counted_of``, if asked."""
 
     dnn_LC: npt.NDArray[np.float32]
     transformer_LC: npt.NDArray[np.float32]

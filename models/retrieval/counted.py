@@ -1,4 +1,4 @@
-"""What counting alone knows, in one score: what was bought, what goes with it, and what is in demand.
+"""What counting alone knows, in one score: what was bought, what goes with it, what is in demand.
 
 EASE, recent popularity and what the user bought, added up as they are: nothing is learned by
 gradient, and no neural number means much without this one beside it. As a source it proposes what
@@ -71,7 +71,7 @@ class CountedRetriever:
         total_BV += np.float32(self.config.popularity_share) * self.popularity_V
         linked_BV = self.ease.scores(batch)
         total_BV += np.where(np.isfinite(linked_BV), linked_BV, np.float32(0.0))
-        # EASE speaks against items as well; logarithms, for some buy a hundred times what others do.
+        # EASE speaks against items as well. Logarithms: some buy a hundred times what others do.
         return hide_non_items(np.sign(total_BV) * np.log1p(np.abs(total_BV)))
 
     def save(self, folder: Path) -> None:

@@ -81,7 +81,9 @@ def test_a_run_holds_what_the_contract_says(trained):
     run, _ = trained
     names = set(file_hashes(run.folder))
     models = ["ranking/dnn", "ranking/transformer"]
-    models += [f"retrieval/{name}" for name in ("popularity", "personal", "counted", "als", "sequence")]
+    models += [
+        f"retrieval/{name}" for name in ("popularity", "personal", "counted", "als", "sequence")
+    ]
     expected = {
         f"{model}/{file}" for model in models for file in ("config.json", "weights.safetensors")
     }

@@ -68,8 +68,10 @@ def test_after_a_look_only_the_best_is_fitted_whole(trial):
         return fit
 
     best, other = scores(i4=2.0, i5=2.0), scores(i9=1.0)
-    looks = {name: fits_of(f"{name} look", **{f"{name} look": one}) for name, one in
-             {"best": best, "other": other}.items()}
+    looks = {
+        name: fits_of(f"{name} look", **{f"{name} look": one})
+        for name, one in {"best": best, "other": other}.items()
+    }
     whole = scores(i4=1.0, i5=1.0)
     fits = {name: fits_of(name, best=whole, other=other) for name in looks}
     result, chosen = trial.choose("model", fits, looks=looks)
