@@ -14,7 +14,7 @@ same code on the same users (``models.evaluate``: full ranking, ties against the
 
 The last column is the release's NDCG@10 less the row's, user by user, with its 95 % interval.
 Writes ``benchmarks/results/shop_quality.json`` and ``.md``. Rows of models that --model does not
-name stay as an earlier run of the same data left them.
+name stay as an earlier measurement of the same run left them.
 """
 
 import argparse
@@ -289,12 +289,13 @@ def _interval(told: Mapping[str, float], sign: str = "") -> str:
 
 
 def kept(result: Mapping[str, Any]) -> list[Row]:
-    """Rows that an earlier run of the same data and run left."""
+    """Rows that an earlier measurement of the same run left; another's were held against it."""
     path = RESULTS / "shop_quality.json"
     if not path.exists():
         return []
     before = json.loads(path.read_text(encoding="utf-8"))
-    same = all(before[key] == result[key] for key in ("source", "since", "until", "data_hash"))
+    told = ("source", "since", "until", "data_hash", "run")
+    same = all(before.get(key) == result[key] for key in told)
     return list(before["rows"]) if same else []
 
 
@@ -315,6 +316,7 @@ def measure(of: Settings, info: RunInfo, names: Sequence[str]) -> dict[str, Any]
         "since": str(info.until),
         "until": str(until),
         "data_hash": facts["data_hash"],
+        "run": info.name,
     }
     rows = [row_of(name, tables, own[RELEASE]) for name, tables in own.items()]
     text_VE = Encoder().embed_catalog(catalog, of.cache)

@@ -1,7 +1,7 @@
 // From data to elements. Text always goes in as text, never as HTML: titles come from any shop.
 
 const SOURCE_MARKS = {
-  personal: "↻", popularity: "★", als: "∿", sequence: "→", similar: "≈", search: "⌕", fallback: "★",
+  personal: "↻", counted: "#", popularity: "★", als: "∿", sequence: "→", similar: "≈", search: "⌕", fallback: "★",
 };
 
 export function make(tag, attributes = {}, ...children) {
