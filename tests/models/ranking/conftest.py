@@ -6,7 +6,7 @@ import pytest
 from models.ranking.features import feature_names
 from models.ranking.lists import RankingLists
 
-SOURCES = ("popularity", "personal", "counted", "als", "sequence")
+SOURCES = ("popularity", "personal", "als", "sequence")
 
 
 @pytest.fixture
