@@ -14,6 +14,8 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from html import escape
+from itertools import groupby
 from pathlib import Path
 from typing import Any, Final
 
@@ -70,6 +72,11 @@ class Entry:
     seconds: float
     joules: float | None = None
     settings: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def set_name(self) -> str:
+        """Of the data: what its name begins with."""
+        return self.name.partition(f"-{self.model}-")[0]
 
 
 @dataclass(frozen=True)
@@ -210,12 +217,12 @@ def check(board: Path, folder: Path, name: str, *, cache: Path) -> Entry:
 
 
 def entries(board: Path) -> list[Entry]:
-    """All entries, the best NDCG@10 first."""
+    """All entries, set by set, the best NDCG@10 of each first."""
     read = [
         Entry(**json.loads(path.read_text(encoding="utf-8")))
         for path in sorted(board.glob(f"*{_ENDS_WITH}"))
     ]
-    return sorted(read, key=lambda one: -one.figures["ndcg_at_10"]["mean"])
+    return sorted(read, key=lambda one: (one.set_name, -one.figures["ndcg_at_10"]["mean"]))
 
 
 def table(found: Sequence[Entry]) -> list[str]:
@@ -237,9 +244,20 @@ def _cell(told: dict[str, float]) -> str:
 
 
 def page(found: Sequence[Entry]) -> str:
-    """The board as a page: the intervals drawn, and the table."""
-    from html import escape
+    """The board as a page: of each set the intervals drawn, and the table."""
+    style = "body{font:15px system-ui;margin:2rem;max-width:70rem;color:#1f2933}"
+    style += "td,th{padding:.3rem .8rem;text-align:left;border-bottom:1px solid #e4e7eb}"
+    sections = [
+        _section(name, list(some)) for name, some in groupby(found, key=lambda one: one.set_name)
+    ]
+    return (
+        f"<!doctype html><meta charset=utf-8><title>Leaderboard</title><style>{style}</style>"
+        f"<h1>Leaderboard</h1><p>{escape(PROTOCOL)}. 95 % intervals over users.</p>"
+        + "".join(sections)
+    )
 
+
+def _section(name: str, found: Sequence[Entry]) -> str:
     from models.bootstrap import Interval
     from models.plots import intervals
 
@@ -247,7 +265,7 @@ def page(found: Sequence[Entry]) -> str:
         return Interval(told["mean"], told["low"], told["high"])
 
     groups = {
-        title: [(one.name, interval(one.figures[metric])) for one in found]
+        title: [(one.name.removeprefix(f"{name}-"), interval(one.figures[metric])) for one in found]
         for metric, title in (("ndcg_at_10", "NDCG@10"), ("recall_at_10", "recall@10"))
     }
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table(found)]
@@ -255,12 +273,8 @@ def page(found: Sequence[Entry]) -> str:
     body = "".join(
         "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows[2:]
     )
-    style = "body{font:15px system-ui;margin:2rem;max-width:70rem;color:#1f2933}"
-    style += "td,th{padding:.3rem .8rem;text-align:left;border-bottom:1px solid #e4e7eb}"
     return (
-        f"<!doctype html><meta charset=utf-8><title>Leaderboard</title><style>{style}</style>"
-        f"<h1>Leaderboard</h1><p>{escape(PROTOCOL)}. 95 % intervals over users.</p>"
-        f"{intervals(groups, label='mean over users')}"
+        f"<h2>{escape(name)}</h2>{intervals(groups, label='mean over users')}"
         f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
     )
 

@@ -91,15 +91,32 @@ def test_another_protocol_or_other_data_is_another_board(what):
 
 def test_the_best_stands_first_with_its_interval_cost_and_author(tmp_path):
     worse = {name: {"mean": 0.1, "low": 0.05, "high": 0.2} for name in entry().figures}
-    for one in (entry(), entry(name="b", figures=worse, joules=12.4)):
+    first, second = "rounds-ease-debug-7", "rounds-ease-debug-8"
+    for one in (entry(name=first), entry(name=second, figures=worse, joules=12.4)):
         (tmp_path / f"{one.name}.json").write_text(json.dumps(asdict(one)))
     lines = table(entries(tmp_path))
-    assert [line.split(" | ")[0] for line in lines[2:]] == ["| a", "| b"]
+    assert [line.split(" | ")[0] for line in lines[2:]] == [f"| {first}", f"| {second}"]
     assert "0.1000 [0.0500, 0.2000] | 1.0 | 12 | me" in lines[3]
     assert "unknown" in lines[2]
     text = page(entries(tmp_path))
     assert text.count("<tr>") == 3
     assert "<svg" in text
+
+
+def test_sets_stand_apart_however_good_their_models_are(tmp_path):
+    for place, (of, ndcg) in enumerate([("easy", 0.3), ("hard", 0.1), ("easy", 0.2)]):
+        told = {name: {"mean": ndcg, "low": ndcg, "high": ndcg} for name in entry().figures}
+        one = entry(name=f"{of}-ease-debug-{place}", figures=told)
+        (tmp_path / f"{one.name}.json").write_text(json.dumps(asdict(one)))
+    found = entries(tmp_path)
+    assert [one.name for one in found] == [
+        "easy-ease-debug-0",
+        "easy-ease-debug-2",
+        "hard-ease-debug-1",
+    ]
+    text = page(found)
+    assert text.count("<svg") == 2
+    assert text.index("<h2>easy</h2>") < text.index("<h2>hard</h2>")
 
 
 def test_an_unknown_entry_and_a_model_that_cannot_be_run_are_said(folder, tmp_path):
