@@ -49,7 +49,7 @@ PRESETS: Final = MappingProxyType(
     {
         "debug": TrainingPreset(
             retrieval=RETRIEVAL_PRESETS["debug"],
-            windows=WindowConfig(days=3, train_count=1),
+            windows=WindowConfig(days=3, train_count=2),
             per_source=20,
             max_lists=100,
             list_length=40,
