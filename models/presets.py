@@ -10,6 +10,7 @@ from typing import Final
 from domain.errors import BadInputError
 from models.loop import LoopConfig
 from models.ranking.config import DnnConfig, SmallerConfig, TransformerConfig
+from models.ranking.sources import SOURCES
 from models.ranking.windows import WindowConfig
 from models.retrieval.config import PRESETS as RETRIEVAL_PRESETS
 from models.retrieval.config import RetrievalPreset
@@ -21,6 +22,7 @@ class TrainingPreset:
 
     Attributes:
         retrieval: Of every source.
+        sources: The retrievers that propose candidates.
         windows: What the rankers learn from.
         per_source: Candidates each source proposes, in training as in serving.
         max_lists: Users of one window that are learned from, at most; a seeded choice.
@@ -32,6 +34,7 @@ class TrainingPreset:
     """
 
     retrieval: RetrievalPreset
+    sources: tuple[str, ...] = SOURCES
     windows: WindowConfig = field(default_factory=WindowConfig)
     per_source: int = 100
     max_lists: int = 1_500
@@ -49,7 +52,9 @@ PRESETS: Final = MappingProxyType(
     {
         "debug": TrainingPreset(
             retrieval=RETRIEVAL_PRESETS["debug"],
-            windows=WindowConfig(days=3, train_count=2),
+            # A shop of days has nothing that counting finds and frequency and popularity do not.
+            sources=tuple(name for name in SOURCES if name != "counted"),
+            windows=WindowConfig(days=3, train_count=1),
             per_source=20,
             max_lists=100,
             list_length=40,

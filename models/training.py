@@ -48,7 +48,6 @@ from models.ranking.prepare import (
     read_lists,
 )
 from models.ranking.smaller import save_smaller
-from models.ranking.sources import SOURCES
 from models.ranking.train import TrainContext, fit_dnn, fit_transformer
 from models.ranking.transformer import CandidateTransformer
 from models.ranking.windows import plan_windows
@@ -131,7 +130,7 @@ class _Run:
         self.data, self.preset, self.folder = data, preset, folder
         self.encoder, self.cache, self.progress = encoder, cache, progress
         self.checkpoints = folder / "checkpoints"
-        total = 7 + (preset.smaller is not None) + len(SOURCES)
+        total = 7 + (preset.smaller is not None) + len(preset.sources)
         self.stages = Stages(self.checkpoints, progress=progress, total=total)
         self.windows = plan_windows(
             first_day=data.first_day, until=data.until, config=preset.windows
@@ -169,7 +168,7 @@ class _Run:
         if (smaller := self.preset.smaller) is not None:
             run("smaller", lambda: self._make_smaller(smaller))
         run("fusion", self._fit_fusion)
-        for name in SOURCES:
+        for name in self.preset.sources:
             run(f"retrieval_{name}", self._refit(name))
 
     def _make_catalog(self) -> Mapping[str, object]:
@@ -195,7 +194,7 @@ class _Run:
         network, history = fit_dnn(
             train_lists,
             concatenate(list(validation.values())),
-            feature_names=feature_names(SOURCES),
+            feature_names=feature_names(self.preset.sources),
             config=self.preset.dnn,
             context=self._context("dnn"),
         )
@@ -208,7 +207,7 @@ class _Run:
             train_lists,
             concatenate(list(validation.values())),
             text_VE=self.text_VE,
-            item_columns=item_slice(SOURCES),
+            item_columns=item_slice(self.preset.sources),
             config=self.preset.transformer,
             context=self._context("transformer"),
         )
@@ -230,7 +229,7 @@ class _Run:
             teacher,
             train_lists,
             concatenate(list(validation.values())),
-            item_columns=item_slice(SOURCES),
+            item_columns=item_slice(self.preset.sources),
             config=config,
             context=self._context("smaller"),
             folder=self.folder / "ranking" / "transformer",
@@ -244,8 +243,10 @@ class _Run:
         scored = []
         for lists in read_lists(self.work)[1].values():
             dnn_LC = score_lists(dnn, lists)
-            transformer_LC = score_lists(transformer, lists, item_columns=item_slice(SOURCES))
-            counted_LC = counted_of(lists.features_LCF, SOURCES)
+            transformer_LC = score_lists(
+                transformer, lists, item_columns=item_slice(self.preset.sources)
+            )
+            counted_LC = counted_of(lists.features_LCF, self.preset.sources)
             scored.append(
                 Scored(dnn_LC, transformer_LC, lists.labels_LC, lists.mask_LC, counted_LC)
             )
@@ -304,7 +305,7 @@ class _Run:
             "encoder_hash": self.encoder.hash,
             "device": device.device.type,
             "device_reason": device.reason,
-            "sources": list(SOURCES),
+            "sources": list(self.preset.sources),
             "windows": [[str(w.start), str(w.end)] for w in self.work.all_windows],
             "rows": {
                 "interactions": len(self.data.interactions),

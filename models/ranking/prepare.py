@@ -33,7 +33,6 @@ from models.ranking.examples import TASKS, WindowEvents, events_in, make_lists
 from models.ranking.features import Assembler
 from models.ranking.items import ItemMatrix
 from models.ranking.lists import RankingLists, concatenate
-from models.ranking.sources import SOURCES
 from models.ranking.windows import Window, Windows
 from models.retrieval import FitContext, Retriever, retriever_class
 
@@ -105,7 +104,7 @@ def join_features(work: Preparation, join: Join) -> Mapping[str, object]:
 def fit_early_sources(work: Preparation) -> Mapping[str, object]:
     """Fit every source at every snapshot (slow ones at the first only)."""
     for window in work.all_windows:
-        for name in SOURCES:
+        for name in work.preset.sources:
             folder = _source_folder(work, name, window.start)
             if folder.exists():
                 continue
@@ -215,5 +214,6 @@ def _source_folder(work: Preparation, name: str, snapshot: date) -> Path:
 
 def _load_sources(work: Preparation, snapshot: date) -> dict[str, Retriever]:
     return {
-        name: retriever_class(name).load(_source_folder(work, name, snapshot)) for name in SOURCES
+        name: retriever_class(name).load(_source_folder(work, name, snapshot))
+        for name in work.preset.sources
     }

@@ -1,4 +1,4 @@
-"""The retrieval sources a run is made of, by name and in the order of their features."""
+"""The retrieval sources a run is made of where its preset names no others, in feature order."""
 
 from typing import Final
 

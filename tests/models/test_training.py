@@ -81,9 +81,7 @@ def test_a_run_holds_what_the_contract_says(trained):
     run, _ = trained
     names = set(file_hashes(run.folder))
     models = ["ranking/dnn", "ranking/transformer"]
-    models += [
-        f"retrieval/{name}" for name in ("popularity", "personal", "counted", "als", "sequence")
-    ]
+    models += [f"retrieval/{name}" for name in ("popularity", "personal", "als", "sequence")]
     expected = {
         f"{model}/{file}" for model in models for file in ("config.json", "weights.safetensors")
     }
@@ -284,7 +282,7 @@ def test_every_model_is_judged_on_the_same_users(judged):
     for task in ("any", "new"):
         rows = [each for each in judged.judgements if each.task == task]
         assert [each.model for each in rows] == [
-            "popularity", "personal", "counted", "als", "sequence", "dnn", "transformer", "fusion",
+            "popularity", "personal", "als", "sequence", "dnn", "transformer", "fusion",
         ]  # fmt: skip
         assert len({tuple(each.per_user.column("user_id").to_pylist()) for each in rows}) == 1
 
