@@ -52,7 +52,7 @@ PRESETS: Final = MappingProxyType(
     {
         "debug": TrainingPreset(
             retrieval=RETRIEVAL_PRESETS["debug"],
-            # A shop of days has nothing that counting finds and frequency and popularity do not.
+            # Its shop is judged by 28 users: a fifth source left the gate unsure (docs/log.md).
             sources=tuple(name for name in SOURCES if name != "counted"),
             windows=WindowConfig(days=3, train_count=1),
             per_source=20,
