@@ -41,7 +41,6 @@ from models.ranking.exam import Exam, plan_exam
 from models.ranking.features import feature_names, item_slice
 from models.ranking.judge import score_lists
 from models.ranking.lists import RankingLists, concatenate
-from models.ranking.sources import SOURCES
 from models.ranking.train import TrainContext, fit_dnn, fit_transformer
 from models.ranking.windows import Window
 
@@ -53,11 +52,11 @@ def train_both(
 ) -> dict[str, Raw]:
     """Train both rankers as a release does, every random choice of theirs by ``seed``; score."""
     validation, context = concatenate(list(exam.validation.values())), TrainContext(seed=seed)
-    columns = item_slice(SOURCES)
+    columns = item_slice(preset.sources)
     network, _ = fit_dnn(
         exam.train,
         validation,
-        feature_names=feature_names(SOURCES),
+        feature_names=feature_names(preset.sources),
         config=replace(preset.dnn, loop=replace(preset.dnn.loop, seed=seed)),
         context=context,
     )

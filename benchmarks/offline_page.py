@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from models.plots import GRID, HIGHLIGHT, INK, LINES, MUTED
+from models.plots import GRID, HIGHLIGHT, INK, LINES, MUTED, dress
 from models.trials import METRICS, Result
 
 Rows = Mapping[str, Sequence[Result]]
@@ -89,17 +89,9 @@ def _draw_metric(axes: Axes, name: str, results: Sequence[Result], metric: str) 
         axes.axvline(value, color=INK, lw=1, ls="--")
         axes.annotate(f"{who} {value:.4f} ", (value, 0), ha="right", fontsize=8.5, color=INK)
     axes.set_xlim(left=0)
-    axes.tick_params(colors=INK, labelsize=9, length=0)
     axes.grid(axis="x", color=GRID, lw=0.8)
-    axes.set_axisbelow(True)
-    for side in ("top", "right", "left"):
-        axes.spines[side].set_visible(False)
-    axes.spines["bottom"].set_color(GRID)
-    title = f"{name}: {TITLES[metric]}"
-    axes.set_title(title, loc="left", fontsize=11, fontweight="bold")
-    axes.set_xlabel(
-        "95 % over users; strokes: other seeds; dashed: best published", color=MUTED, fontsize=8.5
-    )
+    about = "95 % over users; strokes: other seeds; dashed: best published"
+    dress(axes, title=f"{name}: {TITLES[metric]}", x_label=about)
 
 
 def _color(model: str) -> str:

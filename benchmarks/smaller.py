@@ -49,11 +49,10 @@ from models.ranking.distill import (
 from models.ranking.features import item_slice
 from models.ranking.judge import list_ndcg, score_lists
 from models.ranking.lists import RankingLists, concatenate
-from models.ranking.sources import SOURCES
 from models.ranking.train import TrainContext, fit_transformer
 from models.ranking.transformer import CandidateTransformer
 
-COLUMNS: Final = item_slice(SOURCES)
+COLUMNS: Final = item_slice(PRESETS["small"].sources)
 CONFIG: Final = PRESETS["small"].smaller or SmallerConfig()
 FOLDED: Final = "teacher, folded"
 REQUESTS: Final = 40

@@ -37,7 +37,7 @@ def intervals(groups: Mapping[str, Rows], *, label: str, highlight: str = "") ->
         axes.set_ylim(len(rows) - 0.4, -0.6)
         axes.set_xlim(left=0)
         axes.locator_params(axis="x", nbins=5)
-        _dress(axes, title=title, x_label=label)
+        dress(axes, title=title, x_label=label)
         axes.grid(axis="x", color=GRID, lw=0.8)
     return _svg(figure)
 
@@ -58,7 +58,7 @@ def learning_curves(curves: Mapping[str, Mapping[str, Sequence[float]]]) -> str:
                 axes.text(0.5, 0.5, "none", ha="center", color=MUTED, transform=axes.transAxes)
                 axes.set_yticks([])
             axes.set_xticks(_epoch_ticks(len(values)))
-            _dress(axes, title=name if row == 0 else "", x_label="epoch" if row else "")
+            dress(axes, title=name if row == 0 else "", x_label="epoch" if row else "")
             axes.set_ylabel(label, color=MUTED, fontsize=9)
             axes.grid(axis="y", color=GRID, lw=0.8)
     return _svg(figure)
@@ -80,7 +80,7 @@ def alpha_curve(alphas: Sequence[float], values: Sequence[float], *, chosen: flo
         fontsize=9.5,
     )
     axes.set_xlim(0, 1)
-    _dress(axes, title="", x_label="← transformer alone      α      feature network alone →")
+    dress(axes, title="", x_label="← transformer alone      α      feature network alone →")
     axes.set_ylabel("validation NDCG@10", color=MUTED, fontsize=9)
     axes.grid(axis="y", color=GRID, lw=0.8)
     return _svg(figure)
@@ -91,7 +91,8 @@ def _epoch_ticks(count: int) -> list[int]:
     return list(range(1, count + 1, step))
 
 
-def _dress(axes: Axes, *, title: str, x_label: str) -> None:
+def dress(axes: Axes, *, title: str, x_label: str) -> None:
+    """The look of every panel: a title on the left, a line below, no ticks."""
     axes.set_title(title, loc="left", fontsize=11, color=INK, fontweight="bold")
     axes.set_xlabel(x_label, color=MUTED, fontsize=9)
     axes.tick_params(colors=INK, labelsize=9, length=0)
