@@ -6,21 +6,44 @@ import platform
 import statistics
 import sys
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 RESULTS = Path(__file__).parent / "results"
 
 
 def machine(*packages: str) -> dict[str, object]:
-    """Cores, memory, and the versions of Python and of ``packages``."""
+    """Cores, memory, and the versions of Python and of those of ``packages`` that are there."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return {
         "cores": len(os.sched_getaffinity(0)),
         "memory_gib": round(memory / 2**30),
         "python": platform.python_version(),
-        **{name: version(name) for name in packages},
+        **{name: version(name) for name in packages if _is_installed(name)},
     }
+
+
+def _is_installed(package: str) -> bool:
+    try:
+        version(package)
+    except PackageNotFoundError:
+        return False
+    return True
+
+
+def has_gpu() -> bool:
+    """Whether networks are trained on a GPU here."""
+    import torch
+
+    return torch.cuda.is_available()
+
+
+def where() -> str:
+    """The hardware in a few words: the cores, and the GPU if there is one."""
+    import torch
+
+    cores = f"{len(os.sched_getaffinity(0))} cores"
+    return f"{torch.cuda.get_device_name()}, {cores}" if has_gpu() else cores
 
 
 def summary(values: Sequence[float]) -> dict[str, float]:

@@ -31,7 +31,8 @@ def page(rows: Rows) -> list[str]:
     lines = ["# Offline quality on published sets", "", "![All rows](offline_quality.png)", ""]
     lines += ["Leave-one-out, full ranking, every user counts; 95 % intervals over users of the"]
     lines += ["first seed; over the seeds mean (least-most) of recall@10 / NDCG@10.", ""]
-    titles = ["model", *TITLES.values(), "seeds", "validation", "fit, s", "settings", "tried"]
+    titles = ["model", *TITLES.values(), "seeds", "validation", "fit, s", "on"]
+    titles += ["settings", "tried"]
     for name, results in rows.items():
         lines += [f"## {name}", "", f"| {' | '.join(titles)} |", "|---" * len(titles) + "|"]
         lines += [*map(line_of, results), ""]
@@ -47,7 +48,7 @@ def line_of(result: Result) -> str:
     """One row of the table."""
     cells = [f"{one.mean:.4f} [{one.low:.4f}, {one.high:.4f}]" for one in result.test.values()]
     row = [result.model, *cells, _over_seeds(result), f"{result.validation_ndcg:.4f}"]
-    row += [f"{result.fit_s:.1f}", result.settings, str(result.tried)]
+    row += [f"{result.fit_s:.1f}", result.machine, result.settings, str(result.tried)]
     return "| " + " | ".join(row) + " |"
 
 

@@ -1,6 +1,7 @@
 """Every model on a published set, from its raw files: one table, one protocol, settings by itself.
 
     python benchmarks/offline_quality.py --data FOLDER [--data …] [--model NAME …] [--seeds N]
+                                         [--again]
 
 FOLDER holds ``interactions.parquet`` and ``items.parquet`` (``models.sets``); any such set will do.
 Each model's settings are chosen by NDCG@10 on validation out of the grid below; the test is taken
@@ -9,6 +10,7 @@ the best is trained whole. The protocol is that of ``models.trials``: leave-one-
 ties against the model, every user counts. Leave-one-out shows a model what others did later; a
 shop's release is judged by time instead (``vitrine evaluate``).
 
+--again takes the settings that an earlier run chose, where the table has such a row: more seeds.
 Rows of models that --model does not name stay as an earlier run left them; each row is written as
 soon as it is known.
 
@@ -31,8 +33,9 @@ from typing import Any, Final
 import numpy as np
 import pyarrow as pa
 
-from benchmarks.machine import RESULTS, keep, machine
+from benchmarks.machine import RESULTS, keep, machine, where
 from benchmarks.offline_page import draw, line_of, page
+from domain.files import exclusive
 from domain.settings import Settings
 from models.bootstrap import Interval
 from models.loop_config import LoopConfig
@@ -206,12 +209,26 @@ def _say(
         logger.info("  %s: %s", stage, message)
 
 
-def judged(shop: Shop, names: list[str], *, seeds: int) -> Iterator[Result]:
-    """Each model's result on one set as soon as it is known; then the same with more seeds."""
+def judged(
+    shop: Shop, names: list[str], *, seeds: int, chosen: Mapping[str, Result]
+) -> Iterator[Result]:
+    """Each model's result on one set as soon as it is known; then the same with more seeds.
+
+    Args:
+        shop: The set.
+        names: Of the models.
+        seeds: How many, of those that draw at random.
+        chosen: Model → an earlier result, whose settings are taken again.
+    """
     trial = Trial(shop.published)
     fitted: dict[str, list[Scorer]] = {}
     for name in names:
-        result, scorer = trial.choose(name, shop.fits_of(name), looks=shop.looks_of(name))
+        fits, looks, earlier = shop.fits_of(name), shop.looks_of(name), chosen.get(name)
+        if earlier and earlier.settings in fits:
+            fits, looks = {earlier.settings: fits[earlier.settings]}, None
+        result, scorer = trial.choose(name, fits, looks=looks)
+        if earlier:
+            result = replace(result, tried=max(earlier.tried, result.tried))
         yield result
         others = range(FIRST_SEED + 1, FIRST_SEED + (seeds if GRIDS[name][0] in SEEDED else 1))
         again = [trial.fitted(shop.fits_of(name, seed=seed)[result.settings]) for seed in others]
@@ -251,6 +268,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, action="append", default=[])
     parser.add_argument("--model", action="append", choices=list(GRIDS), default=[])
     parser.add_argument("--seeds", type=int, default=1, help="of the models that draw at random")
+    parser.add_argument("--again", action="store_true", help="settings as an earlier run chose")
     asked = parser.parse_args()
     folders = asked.data or [BESIDE / name for name in SETS if (BESIDE / name).exists()]
     if not folders:
@@ -261,13 +279,23 @@ def main() -> None:
         published = read_set(folder)
         reads_texts = bool(TOLD & {GRIDS[name][0] for name in names})
         text_VE = embedded(published) if reads_texts else np.zeros((0, 0), np.float32)
-        for result in judged(Shop(published, text_VE), names, seeds=asked.seeds):
+        shop, rows = Shop(published, text_VE), kept_rows().get(published.name, [])
+        chosen = {one.model: one for one in rows} if asked.again else {}
+        for result in judged(shop, names, seeds=asked.seeds, chosen=chosen):
             sys.stderr.write(f"{published.name}: {line_of(result)}\n")
-            note(published.name, result)
+            note(published.name, replace(result, machine=where()))
 
 
 def note(published: str, result: Result) -> None:
-    """Write the result among the others of its set, in place of an earlier one of its model."""
+    """Write the result among the others of its set, in place of an earlier one of its model.
+
+    Several commands at a time may fill one table.
+    """
+    with exclusive(Settings().cache / "offline_quality.lock"):
+        _note(published, result)
+
+
+def _note(published: str, result: Result) -> None:
     rows = kept_rows()
     others = [one for one in rows.get(published, []) if one.model != result.model]
     rows[published] = sorted([*others, result], key=lambda one: one.test["ndcg_at_10"].mean)

@@ -10,10 +10,12 @@ of its own with all cores, and are asked about the same interaction of every use
 seen, among all items not had.
 
 Also measured: seconds from the raw files to a model whose test NDCG@10 is what the last line says.
+Writes ``benchmarks/results/training.json`` and ``.md``; on a GPU ``training_gpu``.
 """
 
 import argparse
 import json
+import logging
 import subprocess
 import sys
 import tempfile
@@ -26,7 +28,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.machine import keep, machine, summary
+from benchmarks.machine import has_gpu, keep, machine, summary, where
 
 if TYPE_CHECKING:
     from models.retrieval.next_item import NextItemNetwork
@@ -113,8 +115,8 @@ def best_of(network: "NextItemNetwork", user: Ints, item: Ints, *, users: int) -
             padded = np.stack(
                 [np.pad(had[-length:], (max(0, length - len(had)), 0)) for had in some]
             )
-            states_BD = network.last_states(torch.from_numpy(padded), items_VD)
-            logits = (states_BD @ items_VD.T).numpy()
+            given_BT = torch.from_numpy(padded).to(items_VD.device)
+            logits = (network.last_states(given_BT, items_VD) @ items_VD.T).cpu().numpy()
             logits[:, :2] = -np.inf
             for row, had in enumerate(some):
                 logits[row, had] = -np.inf
@@ -148,6 +150,7 @@ def quality(folder: Path) -> None:
     from models.text import Encoder
     from models.trials import Trial
 
+    logging.basicConfig(level=logging.INFO, format="%(relativeCreated)d ms: %(message)s")
     published = read_set(folder)
     trial = Trial(published)
     text_VE = Encoder().embed_catalog(published.catalog, None)
@@ -206,7 +209,7 @@ def table(result: dict) -> list[str]:
         f"`python benchmarks/training.py`: {result['data']}, {result['targets']:,} targets",
         f"an epoch, {result['epochs']} epochs, width 64, two blocks, histories of 50.",
         "",
-        f"Machine: {about}.",
+        f"Machine: {result['where']}; {about}.",
         "",
         "| who, loss | s an epoch | targets/s | ours over it | NDCG@10 after all epochs |",
         "|---|---|---|---|---|",
@@ -258,18 +261,20 @@ def main() -> None:
     if not asked.data.exists():
         print("training: no set; name one with --data FOLDER; not measured")
         return
-    result = {"machine": machine("torch", "numpy"), "data": asked.data.name, "rate": asked.rate}
+    about = {"where": where(), "machine": machine("torch", "numpy")}
+    result = {**about, "data": asked.data.name, "rate": asked.rate}
+    name = "training_gpu" if has_gpu() else "training"
     result["quality"] = to_quality(asked.data)
 
     def save(part: dict[str, object]) -> None:
         result.update(part)
         if asked.rectools or asked.recbole or asked.pmixer:
-            keep("training", result, table(result))
+            keep(name, result, table(result))
         else:
             print("\n".join(table(result)))
 
-    with tempfile.TemporaryDirectory() as name:
-        measure(asked, Path(name), save)
+    with tempfile.TemporaryDirectory() as scratch:
+        measure(asked, Path(scratch), save)
 
 
 if __name__ == "__main__":

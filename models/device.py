@@ -5,14 +5,19 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import ParamSpec
+from typing import Final, ParamSpec
 
 import torch
 from torch import Tensor
 
+from models.ranks import own_gpu
+
 logger = logging.getLogger(__name__)
 
 P = ParamSpec("P")
+
+COMPILED_FROM_STEPS: Final = 10_000
+"""Steps that win back the time of compiling: 32 s at 3.9 ms a step (docs/log.md, an H200)."""
 
 
 @dataclass(frozen=True)
@@ -27,12 +32,14 @@ class Device:
         """The context for a forward pass: bf16 where it pays, float32 otherwise."""
         return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.is_bf16)
 
-    def compiled(self, loss_fn: Callable[P, Tensor]) -> Callable[P, Tensor]:
+    def compiled(self, loss_fn: Callable[P, Tensor], *, steps: int) -> Callable[P, Tensor]:
         """``loss_fn`` compiled on a GPU, where launches cost more than what is launched.
 
-        What does not compile is said once and runs as it is written.
+        What does not compile is said once and runs as it is written. Compiling takes longer than
+        a short training: see ``COMPILED_FROM_STEPS``.
         """
-        return loss_fn if self.device.type == "cpu" else compiled_or_eager(loss_fn)
+        pays = self.device.type == "cuda" and steps >= COMPILED_FROM_STEPS
+        return compiled_or_eager(loss_fn) if pays else loss_fn
 
 
 def compiled_or_eager(loss_fn: Callable[P, Tensor]) -> Callable[P, Tensor]:
@@ -93,8 +100,15 @@ def repeatable(device: torch.device) -> Iterator[None]:
 
 
 def choose_device() -> Device:
-    """Pick the device and log the choice with its reason."""
+    """Pick the device and log the choice with its reason.
+
+    Raises:
+        BadInputError: If ``torchrun`` started more processes than there are GPUs.
+    """
     if torch.cuda.is_available():
+        torch.cuda.set_device(own_gpu())
+        # cuDNN's attention is planned anew for each shape, and no two batches here are alike.
+        torch.backends.cuda.enable_cudnn_sdp(False)
         is_bf16 = torch.cuda.is_bf16_supported()
         name = torch.cuda.get_device_name()
         reason = f"found {name}, bf16 {'supported' if is_bf16 else 'not supported'}"

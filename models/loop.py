@@ -115,7 +115,7 @@ def fit(
         steps = Steps(
             model,
             optimizer,
-            device.compiled(loss_fn),
+            device.compiled(loss_fn, steps=config.epochs * len(batches)),
             config=config,
             device=device,
             ranks=ranks,

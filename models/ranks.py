@@ -13,6 +13,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from domain.errors import BadInputError
+
 
 @dataclass(frozen=True)
 class Ranks:
@@ -66,14 +68,28 @@ def joined_ranks() -> Iterator[Ranks]:
     if not dist.is_torchelastic_launched():
         yield Ranks()
         return
-    has_gpu = torch.cuda.is_available()
-    if has_gpu:
-        torch.cuda.set_device(dist.get_node_local_rank(fallback_rank=0))
-    dist.init_process_group("nccl" if has_gpu else "gloo")
+    dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
     try:
         yield Ranks(dist.get_rank(), dist.get_world_size())
     finally:
         dist.destroy_process_group()
+
+
+def own_gpu() -> int:
+    """Which GPU is this process's: of several that ``torchrun`` started each has one to itself.
+
+    Raises:
+        BadInputError: If there are fewer GPUs than processes.
+    """
+    if not dist.is_torchelastic_launched():
+        return torch.cuda.current_device()
+    number, there_are = dist.get_node_local_rank(fallback_rank=0), torch.cuda.device_count()
+    if number >= there_are:
+        raise BadInputError(
+            f"process {number + 1} of torchrun has no GPU, there are {there_are}: start no more "
+            "processes than GPUs, or hide them all (CUDA_VISIBLE_DEVICES=) to train on CPUs"
+        )
+    return number
 
 
 def _device() -> torch.device:

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from domain.errors import BadInputError
@@ -111,24 +111,19 @@ def _examples(name: str, interactions: pa.Table) -> pa.Table:
 def _catalog(items: pa.Table, item_ids: pa.ChunkedArray) -> Catalog:
     """Titles and what else can be read of an item; its id where it has no title."""
     named = [name for name in (*_TITLES, *_TEXTS) if name in items.column_names]
-    table = pl.DataFrame(items.select(["item_id", *named]))
-    known = table.select(
-        pl.col("item_id").cast(pl.String),
-        *(pl.col(name).cast(pl.String) for name in named),
-    )
-    asked = pl.DataFrame({"item_id": pl.Series(item_ids.combine_chunks()).cast(pl.String)})
-    rows = pl.concat([known, asked.unique().join(known, on="item_id", how="anti")], how="diagonal")
-    titles = [pl.col(name) for name in named if name in _TITLES]
-    texts = [pl.col(name).fill_null("") for name in named if name in _TEXTS]
-    told = rows.select(
-        "item_id",
-        pl.coalesce(*titles, "item_id").alias("title"),
-        pl.concat_str(texts, separator=" ").alias("description")
+    known = pa.table({name: items.column(name).cast(pa.string()) for name in ("item_id", *named)})
+    asked = pc.unique(item_ids.cast(pa.string()))
+    is_known = pc.is_in(asked, value_set=known.column("item_id").combine_chunks())
+    others = pa.table({"item_id": asked.filter(pc.invert(is_known))})
+    rows = pa.concat_tables([known, others], promote_options="default")
+    titles = [rows.column(name) for name in named if name in _TITLES]
+    texts = [pc.fill_null(rows.column(name), "") for name in named if name in _TEXTS]
+    told = {
+        "item_id": rows.column("item_id"),
+        "title": pc.coalesce(*titles, rows.column("item_id")),
+        "description": pc.binary_join_element_wise(*texts, " ")
         if texts
-        else pl.lit("").alias("description"),
-    ).to_arrow()
-    columns = {
-        f.name: told.column(f.name) if f.name in told.column_names else pa.nulls(len(told), f.type)
-        for f in ITEMS
+        else pa.array([""] * len(rows)),
     }
+    columns = {f.name: told.get(f.name, pa.nulls(len(rows), f.type)) for f in ITEMS}
     return Catalog.from_table(pa.table(columns))

@@ -54,7 +54,8 @@ class Steps(Generic[B]):
             number: How many steps went before.
             total: How many there are at most.
         """
-        mine = batch.share(self._ranks.rank, self._ranks.size)
+        is_alone = self._ranks.size == 1  # A share of all would look for its targets again.
+        mine = batch if is_alone else batch.share(self._ranks.rank, self._ranks.size)
         loss = self._ranks.total(self._gradients(mine, rows=len(batch)))
         self._ranks.total_gradients(self.model)
         nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip_norm)

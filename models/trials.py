@@ -96,6 +96,7 @@ class Result:
         fit_s: Seconds that fitting it took.
         test: Metric → mean and interval over users, of the first seed.
         seeds: Metric → mean, of each seed, the first included.
+        machine: On what it was fitted.
     """
 
     model: str
@@ -105,6 +106,7 @@ class Result:
     fit_s: float
     test: Mapping[str, Interval] = field(default_factory=dict)
     seeds: Sequence[Mapping[str, float]] = ()
+    machine: str = ""
 
 
 class Trial:

@@ -164,7 +164,7 @@ def pmixer(rows: dict, *, folder: Path, epochs: int) -> tuple[list[float], np.nd
     ):
         had[int(user) + 1].append(int(item) + 1)
     args = argparse.Namespace(
-        device="cpu",
+        device="cuda" if torch.cuda.is_available() else "cpu",
         norm_first=True,
         hidden_units=WIDTH,
         maxlen=LENGTH,
@@ -174,7 +174,7 @@ def pmixer(rows: dict, *, folder: Path, epochs: int) -> tuple[list[float], np.nd
     )
     torch.manual_seed(7)
     sampler = WarpSampler(had, users, items, batch_size=BATCH, maxlen=LENGTH, n_workers=3)
-    model = SASRec(users, items, args)
+    model = SASRec(users, items, args).to(args.device)
     for parameter in model.parameters():
         if parameter.dim() > 1:
             torch.nn.init.xavier_normal_(parameter.data)
@@ -216,7 +216,7 @@ def _best_of_pmixer(model: object, had: dict, users: int, items: int) -> np.ndar
             logits = states @ model.item_emb.weight[1:].T  # type: ignore[attr-defined]
             for row, user in enumerate(some):
                 logits[row, np.array(had[user + 1]) - 1] = -np.inf
-            best[begin : begin + len(some)] = logits.topk(BEST, dim=1).indices.numpy()
+            best[begin : begin + len(some)] = logits.topk(BEST, dim=1).indices.cpu().numpy()
     return best
 
 

@@ -46,6 +46,8 @@ class Gpt2Network(HistoryNetwork):
                 embd_pdrop=config.dropout,
                 attn_pdrop=config.dropout,
                 use_cache=False,
+                bos_token_id=None,  # Texts begin and end here without words for it.
+                eos_token_id=None,
             )
         )
         self.body.wte.requires_grad_(False)

@@ -1,10 +1,14 @@
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from benchmarks import offline_quality
 from benchmarks.offline_quality import GRIDS, LONG, Shop
+from models.sets import read_set
 
 NOTHING = np.zeros((0, 0), np.float32)
 
@@ -45,3 +49,21 @@ def test_a_row_takes_the_place_of_an_earlier_one_of_its_model(tmp_path, monkeypa
         ("b", 0.1),
     ]
     assert len(rows["another"]) == 1
+
+
+def test_settings_that_an_earlier_run_chose_are_taken_again(tmp_path):
+    generator = np.random.default_rng(0)
+    user = np.repeat(np.arange(60), 6)
+    rows = {"user_id": user, "position": np.tile(np.arange(6), 60)}
+    rows["item_id"] = np.concatenate([generator.permutation(12)[:6] for _ in range(60)])
+    pq.write_table(pa.table(rows), tmp_path / "interactions.parquet")
+    pq.write_table(pa.table({"item_id": np.arange(12)}), tmp_path / "items.parquet")
+    small = Shop(read_set(tmp_path), NOTHING)
+    (first,) = offline_quality.judged(small, ["popularity"], seeds=1, chosen={})
+    worse = next(words for words in small.fits_of("popularity") if words != first.settings)
+    chosen = {"popularity": replace(first, settings=worse)}
+    (again,) = offline_quality.judged(small, ["popularity"], seeds=1, chosen=chosen)
+    assert (again.settings, again.tried) == (worse, first.tried) == (worse, 3)
+    unknown = {"popularity": replace(first, settings="of a grid that is gone")}
+    (anew,) = offline_quality.judged(small, ["popularity"], seeds=1, chosen=unknown)
+    assert replace(anew, fit_s=0) == replace(first, fit_s=0)

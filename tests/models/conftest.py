@@ -73,6 +73,13 @@ def _purchases(*, users: int, items: int, days: int):
             yield f"u{user:03d}", f"i{item:03d}", FIRST_DAY + timedelta(days=int(day))
 
 
+@pytest.fixture(autouse=True)
+def _on_a_cpu(request, monkeypatch):
+    """Golden numbers are a CPU's, and so are tests' tensors; what is marked ``gpu`` takes one."""
+    if "gpu" not in request.keywords:
+        monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+
+
 @pytest.fixture(scope="session")
 def planted() -> PlantedShop:
     """80 users, 40 items, 60 days; the last 15 are there to be judged."""

@@ -250,7 +250,7 @@ Path({folder!r}, f"{{rank}}.json").write_text(json.dumps([history.train_loss, fl
 
 
 @pytest.mark.slow
-def test_two_processes_give_the_loss_curve_of_one(tmp_path):
+def test_two_processes_give_the_loss_curve_of_one(tmp_path, monkeypatch):
     import json
 
     script = tmp_path / "script.py"
@@ -259,6 +259,7 @@ def test_two_processes_give_the_loss_curve_of_one(tmp_path):
         TORCHRUN.format(tests=str(here.parent), root=str(here.parents[2]), folder=str(tmp_path))
     )
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     subprocess.run([*torchrun, "--nproc-per-node=2", script], check=True, capture_output=True)
     (tmp_path / "state.safetensors").unlink()
     subprocess.run([sys.executable, script], check=True, capture_output=True)
