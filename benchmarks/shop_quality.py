@@ -13,8 +13,8 @@ same code on the same users (``models.evaluate``: full ranking, ties against the
   cutoff.
 
 The last column is the release's NDCG@10 less the row's, user by user, with its 95 % interval.
-Writes ``benchmarks/results/shop_quality.json`` and ``.md``. Rows of models that --model does not
-name stay as an earlier measurement of the same run left them.
+Writes ``benchmarks/results/shop_quality.json``, ``.md`` and ``.png``. Rows of models that --model
+does not name stay as an earlier measurement of the same run left them.
 """
 
 import argparse
@@ -37,6 +37,7 @@ import pyarrow.parquet as pq
 
 from benchmarks.homes import settings_of
 from benchmarks.machine import RESULTS, keep, machine
+from benchmarks.pictures import dots
 from domain.settings import Settings
 from models.batch import UserBatch
 from models.bootstrap import Interval, bootstrap_interval
@@ -264,6 +265,8 @@ def page(result: Mapping[str, Any]) -> list[str]:
     lines = [
         "# Models on a shop, judged by time",
         "",
+        "![All models](shop_quality.png)",
+        "",
         f"`{result['source']}`, trained before {result['since']}, judged before {result['until']};",
         "full ranking, 95 % intervals over users; *ahead*: the release's NDCG@10 less the row's,",
         "user by user.",
@@ -281,6 +284,17 @@ def page(result: Mapping[str, Any]) -> list[str]:
             seconds = f"{row['fit_s']:.1f}" if "fit_s" in row else ""
             lines.append(f"| {' | '.join([row['model'], *cells, ahead, seconds])} |")
     return [*lines, "", *(f"- {words}." for words in result["mix"].values())]
+
+
+def draw(result: Mapping[str, Any], path: Path) -> None:
+    """NDCG@10 of each model and task, the release highlighted."""
+    panels = {}
+    for task in TASKS:
+        told = {row["model"]: row["tasks"][task]["ndcg_at_10"] for row in result["rows"]}
+        rows = sorted(told.items(), key=lambda one: one[1]["mean"])
+        panels[task] = [(model, Interval(**one)) for model, one in rows]
+    label = f"NDCG@10 on {result['source']}, 95 % over users"
+    dots(panels, path, label=label, ours=(RELEASE,))
 
 
 def _interval(told: Mapping[str, float], sign: str = "") -> str:
@@ -355,6 +369,7 @@ def main() -> None:
         return
     result = measure(of, find_run(of.runs, asked.run), asked.model or list(RETRIEVERS))
     keep("shop_quality", result, page(result))
+    draw(result, RESULTS / "shop_quality.png")
 
 
 if __name__ == "__main__":

@@ -24,7 +24,8 @@ from typing import IO, Final
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.machine import keep, machine, summary
+from benchmarks.machine import RESULTS, keep, machine, summary
+from benchmarks.pictures import bars
 
 Floats = npt.NDArray[np.float32]
 Ids = npt.NDArray[np.int64]
@@ -325,6 +326,8 @@ def table(result: dict) -> list[str]:
     lines = [
         "# Exact top-10 by inner product",
         "",
+        "![Milliseconds of everybody](top_k.png)",
+        "",
         f"`python -m benchmarks.top_k --items {result['items']} --width {result['width']}`: normal",
         f"embeddings, {result['rounds']} rounds.",
         "",
@@ -351,6 +354,19 @@ def table(result: dict) -> list[str]:
     return [*lines, "", *NOTES.splitlines()]
 
 
+def draw(result: dict, path: Path) -> None:
+    """Milliseconds of everybody, a panel for each number of threads and of queries."""
+    panels = {
+        f"threads: {threads}, queries at once: {size}": {
+            name: each["wall_ms"]["median"] for name, each in by_name.items()
+        }
+        for threads, by_batch in result["threads"].items()
+        for size, by_name in by_batch.items()
+    }
+    sizes = len(next(iter(result["threads"].values())))
+    bars(panels, path, label="ms, less is better", ours=("ours", "ours, float32"), columns=sizes)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--items", type=int, default=100_000)
@@ -374,6 +390,7 @@ def main() -> None:
     cores = len(os.sched_getaffinity(0))
     result["threads"] = {str(n): measure(asked, n) for n in (1, 2) if n <= cores}
     keep("top_k", result, table(result))
+    draw(result, RESULTS / "top_k.png")
 
 
 if __name__ == "__main__":

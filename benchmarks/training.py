@@ -10,7 +10,7 @@ of its own with all cores, and are asked about the same interaction of every use
 seen, among all items not had.
 
 Also measured: seconds from the raw files to a model whose test NDCG@10 is what the last line says.
-Writes ``benchmarks/results/training.json`` and ``.md``; on a GPU ``training_gpu``.
+Writes ``benchmarks/results/training.json``, ``.md`` and ``.png``; on a GPU ``training_gpu``.
 """
 
 import argparse
@@ -28,7 +28,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.machine import has_gpu, keep, machine, summary, where
+from benchmarks.machine import RESULTS, has_gpu, keep, machine, summary, where
+from benchmarks.pictures import bars
 
 if TYPE_CHECKING:
     from models.retrieval.next_item import NextItemNetwork
@@ -206,6 +207,8 @@ def table(result: dict) -> list[str]:
     lines = [
         "# Training a sequence transformer",
         "",
+        f"![Targets a second]({result['name']}.png)",
+        "",
         f"`python benchmarks/training.py`: {result['data']}, {result['targets']:,} targets",
         f"an epoch, {result['epochs']} epochs, width 64, two blocks, histories of 50.",
         "",
@@ -239,6 +242,14 @@ def table(result: dict) -> list[str]:
     return lines
 
 
+def draw(result: dict, path: Path) -> None:
+    """Targets a second of everybody."""
+    speeds = {name: each["targets_per_s"] for name, each in result["runs"].items()}
+    title = f"{result['data']}, width 64, two blocks, histories of 50"
+    ours = [name for name in speeds if name.startswith("ours")]
+    bars({title: speeds}, path, label="targets a second, more is better", ours=ours)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, default=BESIDE)
@@ -261,15 +272,16 @@ def main() -> None:
     if not asked.data.exists():
         print("training: no set; name one with --data FOLDER; not measured")
         return
-    about = {"where": where(), "machine": machine("torch", "numpy")}
-    result = {**about, "data": asked.data.name, "rate": asked.rate}
     name = "training_gpu" if has_gpu() else "training"
+    result = {"name": name, "where": where(), "machine": machine("torch", "numpy")}
+    result |= {"data": asked.data.name, "rate": asked.rate}
     result["quality"] = to_quality(asked.data)
 
     def save(part: dict[str, object]) -> None:
         result.update(part)
         if asked.rectools or asked.recbole or asked.pmixer:
             keep(name, result, table(result))
+            draw(result, RESULTS / f"{name}.png")
         else:
             print("\n".join(table(result)))
 
