@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from benchmarks.pictures import save
 from models.plots import ACCENT, GRID, HIGHLIGHT, INK, LINES, MUTED
 from models.ranking.tally import LOWER_IS_BETTER, MEASURES
 
@@ -230,7 +230,6 @@ def draw(result: Result, path: Path) -> None:
     """Claimed and measured; fusion minus each part, each at its own scale; α."""
     task = result["tasks"]["any"]
     figure = Figure(figsize=(15.5, 4.3), layout="constrained")
-    FigureCanvasAgg(figure)
     claimed, *differences, alpha = figure.subplots(1, 4, width_ratios=(1.4, 1, 1, 1))
     _draw_claimed(claimed, task)
     for part, axes in zip(PARTS, differences, strict=True):
@@ -242,7 +241,7 @@ def draw(result: Result, path: Path) -> None:
         for side in ("top", "right", "left"):
             axes.spines[side].set_visible(False)
         axes.spines["bottom"].set_color(GRID)
-    figure.savefig(path, dpi=110, metadata={"Software": None})
+    save(figure, path)
 
 
 def _draw_claimed(axes: Axes, task: Result) -> None:

@@ -51,7 +51,8 @@ WAYS: Final = ("eager", "compiled")
 EPOCHS: Final = 4
 PROFILED: Final = 20
 PRODUCT: Final = 8_192
-LAUNCHES: Final = 20_000
+LAUNCHES: Final = 1_000
+ROUNDS: Final = 20
 
 
 def seconds_of(call: Callable[[], object]) -> float:
@@ -66,10 +67,9 @@ def seconds_of(call: Callable[[], object]) -> float:
 def limits() -> dict[str, float]:
     """Seconds of a launch, as Python and torch make it and as a replayed graph does; FLOP/s."""
     tiny = torch.zeros(1, device="cuda")
-    several = 1_000
 
     def launches() -> None:
-        for _ in range(several):
+        for _ in range(LAUNCHES):
             tiny.add_(1.0)
 
     launches()
@@ -80,11 +80,10 @@ def limits() -> dict[str, float]:
         torch.randn(PRODUCT, PRODUCT, device="cuda", dtype=torch.bfloat16) for _ in range(2)
     )
     torch.mm(left, right)
-    rounds = range(LAUNCHES // several)
     product_s = statistics.median(seconds_of(lambda: torch.mm(left, right)) for _ in range(10))
     return {
-        "launch_s": statistics.median(seconds_of(launches) / several for _ in rounds),
-        "replay_s": statistics.median(seconds_of(graph.replay) / several for _ in rounds),
+        "launch_s": statistics.median(seconds_of(launches) for _ in range(ROUNDS)) / LAUNCHES,
+        "replay_s": statistics.median(seconds_of(graph.replay) for _ in range(ROUNDS)) / LAUNCHES,
         "flop_per_s": 2 * PRODUCT**3 / product_s,
     }
 

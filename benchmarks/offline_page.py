@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Final
 
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from benchmarks.pictures import save
 from models.plots import GRID, HIGHLIGHT, INK, LINES, MUTED, dress
 from models.trials import METRICS, Result
 
@@ -67,7 +67,6 @@ def draw(rows: Rows, path: Path) -> None:
     """A dot and an interval for each row and metric; the best published as a line."""
     heights = [max(len(results), 2) for results in rows.values()]
     figure = Figure(figsize=(12, 1.2 + 0.34 * sum(heights)), layout="constrained")
-    FigureCanvasAgg(figure)
     grid = figure.subplots(len(rows), 2, height_ratios=heights, squeeze=False)
     for (name, results), two in zip(rows.items(), grid, strict=True):
         for axes, metric in zip(two, METRICS, strict=True):
@@ -75,7 +74,7 @@ def draw(rows: Rows, path: Path) -> None:
             axes.set_yticks(range(len(results)))
         two[0].set_yticklabels([one.model for one in results])
         two[1].set_yticklabels([])
-    figure.savefig(path, dpi=110, metadata={"Software": None})
+    save(figure, path)
 
 
 def _draw_metric(axes: Axes, name: str, results: Sequence[Result], metric: str) -> None:

@@ -292,17 +292,13 @@ def note(published: str, result: Result) -> None:
     Several commands at a time may fill one table.
     """
     with exclusive(Settings().cache / "offline_quality.lock"):
-        _note(published, result)
-
-
-def _note(published: str, result: Result) -> None:
-    rows = kept_rows()
-    others = [one for one in rows.get(published, []) if one.model != result.model]
-    rows[published] = sorted([*others, result], key=lambda one: one.test["ndcg_at_10"].mean)
-    about = machine("numpy", "scipy", "implicit", "torch")
-    sets = {name: [asdict(one) for one in each] for name, each in rows.items()}
-    keep("offline_quality", {"machine": about, "sets": sets}, page(rows))
-    draw(rows, RESULTS / "offline_quality.png")
+        rows = kept_rows()
+        others = [one for one in rows.get(published, []) if one.model != result.model]
+        rows[published] = sorted([*others, result], key=lambda one: one.test["ndcg_at_10"].mean)
+        about = machine("numpy", "scipy", "implicit", "torch")
+        sets = {name: [asdict(one) for one in each] for name, each in rows.items()}
+        keep("offline_quality", {"machine": about, "sets": sets}, page(rows))
+        draw(rows, RESULTS / "offline_quality.png")
 
 
 def kept_rows() -> dict[str, list[Result]]:

@@ -295,6 +295,7 @@ def plot(result: Mapping, path: Path) -> None:
     """Both tables as one picture."""
     from matplotlib.figure import Figure
 
+    from benchmarks.pictures import save
     from models.plots import ACCENT, GRID, HIGHLIGHT, INK
 
     rows = sorted(result["ndcg_at_10"].items(), key=lambda each: -each[1]["mean"])
@@ -315,7 +316,7 @@ def plot(result: Mapping, path: Path) -> None:
         axes.spines[["top", "right", "left"]].set_visible(False)
         if is_difference:
             axes.axvline(0.0, color=INK, lw=1)
-    figure.savefig(path, dpi=110, metadata={"Software": None})
+    save(figure, path)
 
 
 def main() -> None:

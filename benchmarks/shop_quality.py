@@ -37,13 +37,14 @@ import pyarrow.parquet as pq
 
 from benchmarks.homes import settings_of
 from benchmarks.machine import RESULTS, keep, machine
-from benchmarks.pictures import dots
+from benchmarks.pictures import save
 from domain.settings import Settings
 from models.batch import UserBatch
 from models.bootstrap import Interval, bootstrap_interval
 from models.catalog import Catalog
 from models.data import read_mart, read_training_data
 from models.evaluate import PER_USER, TASKS, ScoresFunction, judge, paired_difference
+from models.plots import interval_figure
 from models.retrieval import PRESETS, RETRIEVERS, FitContext, Retriever, retriever_class
 from models.retrieval.base import Scores
 from models.retrieval.config import EaseConfig, PopularityConfig
@@ -291,10 +292,9 @@ def draw(result: Mapping[str, Any], path: Path) -> None:
     panels = {}
     for task in TASKS:
         told = {row["model"]: row["tasks"][task]["ndcg_at_10"] for row in result["rows"]}
-        rows = sorted(told.items(), key=lambda one: one[1]["mean"])
+        rows = sorted(told.items(), key=lambda one: -one[1]["mean"])
         panels[task] = [(model, Interval(**one)) for model, one in rows]
-    label = f"NDCG@10 on {result['source']}, 95 % over users"
-    dots(panels, path, label=label, ours=(RELEASE,))
+    save(interval_figure(panels, label="NDCG@10, 95 % interval", highlight=RELEASE), path)
 
 
 def _interval(told: Mapping[str, float], sign: str = "") -> str:

@@ -22,6 +22,11 @@ Rows = Sequence[tuple[str, Interval]]
 
 
 def intervals(groups: Mapping[str, Rows], *, label: str, highlight: str = "") -> str:
+    """``interval_figure`` as SVG."""
+    return _svg(interval_figure(groups, label=label, highlight=highlight))
+
+
+def interval_figure(groups: Mapping[str, Rows], *, label: str, highlight: str = "") -> Figure:
     """Means with their 95 % intervals: a panel a group, a line a name; one may be highlighted."""
     longest = max(len(rows) for rows in groups.values())
     figure = Figure(figsize=(4.6 * len(groups), 0.9 + 0.36 * longest), layout="constrained")
@@ -39,7 +44,7 @@ def intervals(groups: Mapping[str, Rows], *, label: str, highlight: str = "") ->
         axes.locator_params(axis="x", nbins=5)
         dress(axes, title=title, x_label=label)
         axes.grid(axis="x", color=GRID, lw=0.8)
-    return _svg(figure)
+    return figure
 
 
 def learning_curves(curves: Mapping[str, Mapping[str, Sequence[float]]]) -> str:

@@ -54,8 +54,7 @@ class Steps(Generic[B]):
             number: How many steps went before.
             total: How many there are at most.
         """
-        is_alone = self._ranks.size == 1  # A share of all would look for its targets again.
-        mine = batch if is_alone else batch.share(self._ranks.rank, self._ranks.size)
+        mine = _share(batch, self._ranks.rank, self._ranks.size)
         loss = self._ranks.total(self._gradients(mine, rows=len(batch)))
         self._ranks.total_gradients(self.model)
         nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip_norm)
@@ -87,7 +86,7 @@ class Steps(Generic[B]):
         self._optimizer.zero_grad(set_to_none=True)
         total = torch.zeros((), device=self._device.device)
         for number in range(self._parts):
-            part = batch.share(number, self._parts) if self._parts > 1 else batch
+            part = _share(batch, number, self._parts)
             if len(part) == 0:
                 continue
             with self._device.autocast():
@@ -96,6 +95,11 @@ class Steps(Generic[B]):
             loss.backward()  # type: ignore[no-untyped-call]
             total += loss.detach()
         return total
+
+
+def _share(batch: B, number: int, of: int) -> B:
+    """The only share is the batch itself: made anew, it would look for its targets again."""
+    return batch if of == 1 else batch.share(number, of)
 
 
 def _set_learning_rate(

@@ -1,8 +1,9 @@
 import pytest
 from matplotlib.figure import Figure
 
-from benchmarks.pictures import bars, dots
+from benchmarks.pictures import bars, save
 from models.bootstrap import Interval
+from models.plots import interval_figure
 
 
 @pytest.fixture
@@ -41,7 +42,9 @@ def test_a_bar_for_each_peer_from_zero_and_no_empty_panel(drawn):
 def test_a_dot_and_its_interval_for_each_model(drawn):
     path, panels = drawn
     rows = [("a", Interval(0.1, 0.05, 0.2)), ("release", Interval(0.3, 0.2, 0.4))]
-    dots({"any": rows, "new": rows[:1]}, path, label="NDCG@10", ours=["release"])
+    figure = interval_figure({"any": rows, "new": rows[:1]}, label="NDCG@10", highlight="release")
+    save(figure, path)
+    assert path.read_bytes().startswith(b"\x89PNG")
     assert [len(axes.lines) for axes in panels()] == [4, 2]
     assert [tick.get_text() for tick in panels()[0].get_yticklabels()] == ["a", "release"]
     assert list(panels()[0].lines[0].get_xdata()) == [0.05, 0.2]
