@@ -194,6 +194,8 @@ def measure(
             "targets_per_s": round(targets / float(np.median(content["seconds"]))),
             "ndcg_at_10": round(ndcg(rows, content["best"]), 4),
         }
+        if who != "ours":
+            found[f"{who}, {loss}"]["versions"] = str(content["versions"])
         print(who, loss, found[f"{who}, {loss}"], file=sys.stderr)
         save({"targets": targets, "epochs": asked.epochs, "runs": found})
 
@@ -233,6 +235,12 @@ def table(result: dict) -> list[str]:
         "  targets, the peers at their 0.001 on batches of 128 rows.",
         "- RecTools draws negatives for each position, RecBole learns from every prefix.",
     ]
+    versions = {
+        name: each["versions"] for name, each in result["runs"].items() if "versions" in each
+    }
+    if versions:
+        told = "; ".join(f"{name}: {text}" for name, text in versions.items())
+        lines.append(f"- Versions of the peers: {told}.")
     if "quality" in result:
         told = result["quality"]
         lines.append(

@@ -5,14 +5,16 @@ How far a score can be off follows from Cauchy and Schwarz: |q·x − q'·x'| �
 in any order (Higham 2002, Accuracy and Stability of Numerical Algorithms, 3.1), and the result's.
 
 Source: a floor and the maxima of blocks, as in block-max pruning of text search (Ding and Suel
-2011, https://doi.org/10.1145/2009916.2010048). What differs: the maxima are not kept with the
-index but made for each query, by a matrix product whose result never leaves the cache.
+2011, https://doi.org/10.1145/2009916.2010048). What differs: the maxima are not kept with the index
+but made for each query, by a product whose result never leaves the cache, and what rounding may
+have done (``models/rounded.py``) is part of the floor.
 """
 
 # B queries, V items, W = V padded to tiles, E width, G blocks of J items, S spans of blocks,
 # T tiles of A maxima, C items of a chunk, P (query, block) pairs, N (query, item) pairs
 
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final, Self
@@ -22,24 +24,28 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-Floats = npt.NDArray[np.float32]
-Indices = npt.NDArray[np.int64]
+from models.rounded import (
+    BLOCK,
+    LEAST_NORM,
+    SPANS,
+    TILE,
+    Floats,
+    Indices,
+    Rounded,
+    RoundedQueries,
+    longest,
+    shuffled,
+)
+
 Mask = npt.NDArray[np.bool_]
 
-BLOCK: Final = 16
-TILE: Final = 1024
-"""Items are padded to tiles, and bfloat16 items shuffled in them: first those that stand first in
-their blocks, and so on, so that maxima of blocks are maxima of long rows, however few queries."""
-SCORES_AT_ONCE: Final = 1 << 19
-"""Scores between product and maxima: 1 MiB of bfloat16, half of a second cache."""
+SCORES_AT_ONCE: Final = 1 << 18
+"""Scores between product and maxima: 1 MiB, half of a second cache or all of it."""
 LEAST_CHUNK: Final = 2 * TILE
-LEAST_QUERIES: Final = 4
-"""In bfloat16 torch multiplies fewer vectors by another way, which can take twice as long."""
-LEAST_NORM: Final = 2.0**-100
-"""Shorter embeddings count as this long: what AMX takes for zero is small beside it."""
 UNDERFLOW: Final = 2.0**-120
-HALF_ULP: Final = 2.0**-8
-"""Of bfloat16, relative."""
+MOST_LEFT: Final = 32
+"""Of a query, one in so many blocks may survive rounding."""
+HIDDEN: Final = int(np.iinfo(np.int32).min)
 LOWEST: Final = float(np.finfo(np.float32).min)
 
 with warnings.catch_warnings():
@@ -56,39 +62,32 @@ class Table:
         size: V.
         items_WE: float32.
         norms_W: How long each is, at least ``LEAST_NORM``.
-        rounded_WE: bfloat16, shuffled; None where float32 is as fast.
-        lost: The most that rounding moved an item, as a share of its length.
+        rounded: None where the CPU does not multiply int8 faster.
     """
 
     size: int
     items_WE: Tensor
     norms_W: Floats
-    rounded_WE: Tensor | None
-    lost: float
+    rounded: Rounded | None
 
     @classmethod
     def of(cls, items_VE: Floats, norms_V: Floats, *, is_rounded: bool) -> Self:
-        """Pad, round, and measure what was lost."""
+        """Pad, and round if that is wanted."""
         padding = -len(items_VE) % TILE
         items_WE = torch.from_numpy(np.pad(items_VE, ((0, padding), (0, 0))))
         norms_W = np.maximum(np.pad(norms_V, (0, padding)), np.float32(LEAST_NORM))
-        if not is_rounded:
-            return cls(len(items_VE), items_WE, norms_W, None, 0.0)
-        rounded_WE = items_WE.bfloat16()
-        lost_W = torch.linalg.vector_norm(items_WE - rounded_WE.float(), dim=1).numpy() / norms_W
-        tiles = rounded_WE.view(-1, TILE // BLOCK, BLOCK, items_WE.shape[1])
-        shuffled_WE = tiles.transpose(1, 2).reshape(items_WE.shape)
-        return cls(len(items_VE), items_WE, norms_W, shuffled_WE, float(lost_W.max()) * 1.0001)
+        rounded = Rounded.of(items_WE, len(items_VE)) if is_rounded else None
+        return cls(len(items_VE), items_WE, norms_W, rounded)
 
     @cached_property
     def norms_G(self) -> Floats:
         """The length of the longest item of each block of ``BLOCK``."""
-        return np.asarray(self.norms_W.reshape(-1, BLOCK).max(axis=1))
+        return longest(self.norms_W, BLOCK)
 
     @cached_property
     def norms_S(self) -> dict[int, Floats]:
         """The length of the longest item of each span, by the items of a span."""
-        return {items: self.norms_W.reshape(-1, items).max(axis=1) for items in (256, 32, 1)}
+        return {items: longest(self.norms_W, items) for items in (*SPANS, 1)}
 
 
 @dataclass(frozen=True)
@@ -102,24 +101,29 @@ class Hidden:
     cell_row_N: Indices
     cell_query_N: Indices
 
-    def sorted(self, *, is_shuffled: bool) -> "Hidden":
-        """By row."""
-        row_H, cell_row_N = self.row_H, self.cell_row_N
+    @classmethod
+    def sorted(cls, hidden: Self | None, behind_H: Indices, *, is_shuffled: bool) -> Self:
+        """By row, with what stands behind the last item."""
+        if hidden is None:
+            return cls(np.sort(behind_H), behind_H[:0], behind_H[:0])
+        row_H, cell_row_N = hidden.row_H, hidden.cell_row_N
         if is_shuffled:
             row_H, cell_row_N = shuffled(row_H), shuffled(cell_row_N)
         order = np.argsort(cell_row_N, kind="stable")
-        return Hidden(np.sort(row_H), cell_row_N[order], self.cell_query_N[order])
+        row_H = np.sort(np.concatenate([row_H, behind_H]))
+        return cls(row_H, cell_row_N[order], hidden.cell_query_N[order])
 
-    def put(self, scores_CB: Tensor, begin: int) -> None:
-        """Set the hidden scores of the chunk that begins at this row to ``-inf``."""
+    def put(self, scores_CB: Tensor, begin: int, lowest: float) -> bool:
+        """Set the hidden scores of the chunk that begins at this row to the lowest; if any are."""
         ends = begin, begin + len(scores_CB)
         low, high = np.searchsorted(self.row_H, ends)
         if low < high:
-            scores_CB[torch.from_numpy(self.row_H[low:high] - begin)] = -torch.inf
-        low, high = np.searchsorted(self.cell_row_N, ends)
-        if low < high:
-            place = torch.from_numpy(self.cell_row_N[low:high] - begin)
-            scores_CB[place, torch.from_numpy(self.cell_query_N[low:high])] = -torch.inf
+            scores_CB[torch.from_numpy(self.row_H[low:high] - begin)] = lowest
+        first, last = np.searchsorted(self.cell_row_N, ends)
+        if first < last:
+            place = torch.from_numpy(self.cell_row_N[first:last] - begin)
+            scores_CB[place, torch.from_numpy(self.cell_query_N[first:last])] = lowest
+        return bool(low < high or first < last)
 
 
 @dataclass(frozen=True)
@@ -127,21 +131,22 @@ class Coarse:
     """Coarse scores of all items: the highest of each block of J.
 
     Attributes:
-        maxima_GB: float32; or the bits of bfloat16, int16, below 0 if no score is positive.
+        maxima_GB: float32, ``-inf`` where all of a block is hidden.
         block: J.
-        error_B: How far a score can be off, as a multiple of the item's length.
-        relative: And as a multiple of the score.
+        errors: How far a score can be off: the sum of a length of its span, by the items of a
+            span, times what each query makes of it.
+        queries: What turns a floor into inner products; None where scores are inner products.
     """
 
     maxima_GB: Tensor
     block: int
-    error_B: Floats
-    relative: float
+    errors: tuple[tuple[Mapping[int, Floats], Floats], ...]
+    queries: RoundedQueries | None
 
-    @property
-    def is_signless(self) -> bool:
-        """Whether of a 0 nothing is known but that it is not positive."""
-        return self.maxima_GB.dtype == torch.int16
+    def error_SB(self, items: int) -> Floats:
+        """How far a score can be off in each span of so many items."""
+        parts = [length[items][:, None] * factor_B for length, factor_B in self.errors]
+        return np.asarray(sum(parts) + np.float32(UNDERFLOW))
 
 
 @dataclass(frozen=True)
@@ -152,8 +157,7 @@ class Survivors:
         floor_B: An item below it is not among the k best; ``-inf`` where too few are left to say.
         query_P: Whose block.
         block_P: Which block: items block · J … block · J + J - 1, some of them behind the last.
-        is_settled_B: Of a query that is not, nothing stands here: without a floor above 0, scores
-            without a sign say nothing.
+        is_settled_B: Of a query that is not, nothing stands here: rounding left too much open.
     """
 
     floor_B: Floats
@@ -165,11 +169,7 @@ class Survivors:
 def rounded_scores(
     table: Table, queries_BE: Floats, norms_B: Floats, hidden: Hidden | None
 ) -> Coarse:
-    """Coarse scores in bfloat16, of blocks of ``BLOCK``.
-
-    torch compares bfloat16 by way of float32, at a seventh of the speed of integers. Their bits
-    compare right but where both are negative. What is hidden, and what stands behind the last item,
-    is not positive.
+    """Coarse scores in int8, of blocks of ``BLOCK``; sums of int8 products are exact in int32.
 
     Args:
         table: Items, rounded.
@@ -177,38 +177,84 @@ def rounded_scores(
         norms_B: How long each is, at least ``LEAST_NORM``.
         hidden: What must not be found.
     """
-    if table.rounded_WE is None:
+    rounded = table.rounded
+    if rounded is None:
         raise ValueError("this table was made without rounded items")
-    hidden = hidden and hidden.sorted(is_shuffled=True)
-    rounded_BE = torch.from_numpy(queries_BE).bfloat16()
-    rows, width = len(table.norms_W), max(LEAST_QUERIES, len(queries_BE))
-    rounded_EB = torch.zeros(queries_BE.shape[1], width, dtype=torch.bfloat16)
-    rounded_EB[:, : len(queries_BE)] = rounded_BE.T
+    queries = RoundedQueries.of(queries_BE, rounded.centre_E)
+    hidden = Hidden.sorted(hidden, rounded.behind_H, is_shuffled=True)
+    rows, width = len(table.norms_W), len(queries_BE)
     chunk, across = _chunk(width), TILE // BLOCK * width
-    scores_CB = torch.empty(min(chunk, rows), width, dtype=torch.bfloat16)
-    maxima_TA = torch.empty(rows // TILE, across, dtype=torch.int16)
-    parts = torch.split(table.rounded_WE, chunk), torch.split(maxima_TA, chunk // TILE)
-    for at, (items_CE, into_TA) in enumerate(zip(*parts, strict=True)):
-        now_CB = scores_CB[: len(items_CE)]
-        torch.mm(items_CE, rounded_EB, out=now_CB)
-        if hidden is not None:
-            hidden.put(now_CB, at * chunk)
-        bits_TJA = now_CB.view(torch.int16).view(-1, BLOCK, across)
-        torch.amax(bits_TJA, dim=1, out=into_TA)
-    lost_BE = queries_BE - rounded_BE.float().numpy()
-    lost_B = np.sqrt(np.einsum("be,be->b", lost_BE, lost_BE)) * np.float32(1.0001)
-    own = sum_error(queries_BE.shape[1]) * (1 + table.lost)
-    error_B = lost_B + norms_B * np.float32((1 + HALF_ULP) * (table.lost + own))
-    maxima_GB = maxima_TA.view(-1, width)[:, : len(queries_BE)].contiguous()
-    return Coarse(maxima_GB, BLOCK, error_B, HALF_ULP * 1.01)
+    scores_CB = torch.empty(min(chunk, rows), width, dtype=torch.int32)
+    most_TA = torch.empty(min(chunk, rows) // TILE, across, dtype=torch.int32)
+    maxima_GB = torch.empty(rows // BLOCK, width)
+    parts = (
+        torch.split(rounded.items_WE, chunk),
+        torch.split(rounded.step_G[:, None], chunk // BLOCK),
+        torch.split(maxima_GB, chunk // BLOCK),
+    )
+    for at, (items_CE, step_G1, into_GB) in enumerate(zip(*parts, strict=True)):
+        now_CB, now_TA = scores_CB[: len(items_CE)], most_TA[: len(items_CE) // TILE]
+        torch._int_mm(items_CE, queries.steps_EB, out=now_CB)
+        is_hidden = hidden.put(now_CB, at * chunk, HIDDEN)
+        torch.amax(now_CB.view(-1, BLOCK, across), dim=1, out=now_TA)
+        torch.mul(now_TA.view(-1, width), step_G1, out=into_GB)
+        if is_hidden:
+            into_GB.masked_fill_(now_TA.view(-1, width) == HIDDEN, -torch.inf)
+    errors = (rounded.far, queries.lost_B), (rounded.lost, queries.length_B)
+    return Coarse(maxima_GB, BLOCK, errors, queries)
+
+
+def nearest(table: Table, query_E: Floats, hidden: Hidden | None, *, k: int) -> Indices | None:
+    """The items that may be among one query's k best; None where rounding leaves too many.
+
+    What ``rounded_scores`` and ``survivors`` do, in fewer steps: after the product has gone through
+    the caches, each takes microseconds. All scores are kept, so that items are sieved as well.
+
+    Args:
+        table: Items, rounded; more than fit into one span.
+        query_E: float32, not zero.
+        hidden: What must not be found.
+        k: How many are asked.
+    """
+    rounded = table.rounded
+    if rounded is None:
+        raise ValueError("this table was made without rounded items")
+    items = span_items(table.size, k)
+    query = RoundedQueries.of(query_E[None], rounded.centre_E)
+    scores_W = torch._int_mm(rounded.items_WE, query.steps_EB)
+    if hidden is not None:
+        Hidden.sorted(hidden, rounded.behind_H, is_shuffled=True).put(scores_W, 0, HIDDEN)
+    elif len(rounded.beside_H):
+        scores_W[rounded.beside_H] = HIDDEN
+    scores_TJA = scores_W.view(-1, BLOCK, TILE // BLOCK)
+    most_G = torch.amax(scores_TJA, dim=1).view(-1)
+    maxima_G = most_G * rounded.step_G
+    if hidden is not None:
+        maxima_G.masked_fill_(most_G == HIDDEN, -torch.inf)
+    maxima_G[-(-table.size // BLOCK) :] = -torch.inf
+    maxima_SG = maxima_G.view(-1, items // BLOCK)
+    top_S = torch.amax(maxima_SG, dim=1).numpy()
+    error_S = rounded.far[items] * query.lost_B + rounded.lost[items] * query.length_B
+    floor = np.partition(top_S - error_S, -k)[-k]
+    needed_S = np.maximum(floor - error_S, np.float32(LOWEST))
+    near_S = np.flatnonzero(top_S >= needed_S)
+    span_P, place_P = np.nonzero(maxima_SG.numpy()[near_S] >= needed_S[near_S, None])
+    span_P = near_S[span_P]
+    block_P = span_P * (items // BLOCK) + place_P
+    if len(block_P) > most_left(k, len(maxima_G)):
+        return None
+    tile_P, across_P = np.divmod(block_P, TILE // BLOCK)
+    scores_PJ = scores_TJA.numpy()[tile_P, :, across_P] * rounded.step_G.numpy()[block_P, None]
+    pair_N, place_N = np.nonzero(scores_PJ >= needed_S[span_P, None])
+    return np.asarray(block_P[pair_N] * BLOCK + place_N)
 
 
 def plain_scores(
     table: Table, queries_BE: Floats, norms_B: Floats, hidden: Hidden | None, *, block: int
 ) -> Coarse:
     """Coarse scores in float32, of blocks of ``BLOCK`` or of 1; arguments as ``rounded_scores``."""
-    hidden = hidden and hidden.sorted(is_shuffled=False)
     rows, width = len(table.norms_W), len(queries_BE)
+    hidden = Hidden.sorted(hidden, np.arange(table.size, rows), is_shuffled=False)
     queries_EB = torch.from_numpy(queries_BE).T.contiguous()
     chunk = _chunk(width)
     scores_CB = torch.empty(min(chunk, rows), width)
@@ -217,15 +263,11 @@ def plain_scores(
     for at, (items_CE, into_GB) in enumerate(zip(*parts, strict=True)):
         now_CB = into_GB if block == 1 else scores_CB[: len(items_CE)]
         torch.mm(items_CE, queries_EB, out=now_CB)
-        now_CB[max(0, table.size - at * chunk) :] = -torch.inf
-        if hidden is not None:
-            hidden.put(now_CB, at * chunk)
+        hidden.put(now_CB, at * chunk, -torch.inf)
         if block > 1:
             torch.amax(now_CB.view(-1, block, width), dim=1, out=into_GB)
-    # At other settings torch multiplies float32 as bfloat16.
-    is_full = torch.get_float32_matmul_precision() == "highest"
-    own = sum_error(queries_BE.shape[1]) + (0.0 if is_full else 3 * HALF_ULP)
-    return Coarse(maxima_GB, block, np.asarray(norms_B * np.float32(own)), 0.0)
+    error_B = np.asarray(norms_B * np.float32(sum_error(table.items_WE.shape[1])))
+    return Coarse(maxima_GB, block, ((table.norms_S, error_B),), None)
 
 
 def survivors(table: Table, coarse: Coarse, *, k: int) -> Survivors:
@@ -240,46 +282,39 @@ def survivors(table: Table, coarse: Coarse, *, k: int) -> Survivors:
     """
     items = span_items(table.size, k)
     span = max(1, items // coarse.block)
-    maxima_SGB = coarse.maxima_GB.view(-1, span, len(coarse.error_B))
-    top_SB = _scores(maxima_SGB.amax(dim=1).numpy())
-    error_SB = table.norms_S[items][:, None] * coarse.error_B + np.float32(UNDERFLOW)
-    low_SB = top_SB * np.float32(1 - coarse.relative) - error_SB
-    low_SB[top_SB <= (0.0 if coarse.is_signless else -np.inf)] = -np.inf
-    floor_B = _kth_highest(low_SB, k)
-    is_settled_B = (floor_B > 0) | (not coarse.is_signless)
+    queries = coarse.maxima_GB.shape[1]
+    maxima_SGB = coarse.maxima_GB.view(-1, span, queries)
+    top_SB = maxima_SGB.amax(dim=1).numpy()
+    error_SB = coarse.error_SB(items)
+    floor_B = _kth_highest(top_SB - error_SB, k)
     # Below this, a maximum is too low whatever rounding did to it; -inf always is.
-    needed_SB = (floor_B - error_SB) * np.float32(1 - coarse.relative)
-    needed_SB = np.maximum(needed_SB, np.float32(0.0 if coarse.is_signless else LOWEST))
-    span_P, query_P = np.divmod(np.flatnonzero(top_SB >= needed_SB), len(floor_B))
-    is_open_P = is_settled_B[query_P]
-    span_P, query_P = span_P[is_open_P], query_P[is_open_P]
-    high_PG = _scores(maxima_SGB.numpy()[span_P, :, query_P])
+    needed_SB = np.maximum(floor_B - error_SB, np.float32(LOWEST))
+    span_P, query_P = np.divmod(np.flatnonzero(top_SB >= needed_SB), queries)
+    high_PG = maxima_SGB.numpy()[span_P, :, query_P]
     found = np.flatnonzero(high_PG >= needed_SB[span_P, query_P][:, None])
     pair_P, place_P = np.divmod(found, span)
-    order = np.argsort(query_P[pair_P], kind="stable")
-    pair_P = pair_P[order]
-    block_P = span_P[pair_P] * span + place_P[order]
-    return Survivors(floor_B, query_P[pair_P], block_P, is_settled_B)
+    query_P, block_P = query_P[pair_P], span_P[pair_P] * span + place_P
+    is_settled_B = np.ones(queries, dtype=bool)
+    if coarse.queries is not None:
+        floor_B = coarse.queries.floor(floor_B)
+        most = most_left(k, len(coarse.maxima_GB))
+        is_settled_B = np.bincount(query_P, minlength=queries) <= most
+        query_P, block_P = query_P[is_settled_B[query_P]], block_P[is_settled_B[query_P]]
+    order = np.argsort(query_P, kind="stable")
+    return Survivors(floor_B, query_P[order], block_P[order], is_settled_B)
+
+
+def most_left(k: int, blocks: int) -> int:
+    """Of more blocks than that, the float32 scores of all items come cheaper."""
+    return max(4 * k, blocks // MOST_LEFT)
 
 
 def span_items(size: int, k: int) -> int:
     """How many items make a span: of few spans, the k-th best would be a low floor."""
-    for items, spans_a_result in ((256, 8), (32, 4)):
+    for items, spans_a_result in zip(SPANS, (8, 4), strict=True):
         if k * spans_a_result * items <= size:
             return items
     return 1
-
-
-def shuffled(item_N: Indices) -> Indices:
-    """Where items stand among the rounded ones.
-
-    Example:
-        >>> shuffled(np.array([0, 1, 16, 1024 + 17])).tolist()
-        [0, 64, 1, 1089]
-    """
-    inside_N = item_N % TILE
-    rows_N = inside_N % BLOCK * (TILE // BLOCK) + inside_N // BLOCK
-    return np.asarray(item_N - inside_N + rows_N)
 
 
 def sum_error(width: int) -> float:
@@ -287,7 +322,9 @@ def sum_error(width: int) -> float:
 
     Twice the bound of any order of summation, and some for the bound's own arithmetic.
     """
-    return (2 * width + 16) * 2.0**-24
+    # At other settings torch multiplies float32 as bfloat16, which has eight binary places.
+    is_full = torch.get_float32_matmul_precision() == "highest"
+    return (2 * width + 16) * 2.0**-24 + (0.0 if is_full else 3 * 2.0**-8)
 
 
 def fine_scores(items_WE: Tensor, queries_BE: Floats, query_P: Indices, item_PJ: Indices) -> Floats:
@@ -308,13 +345,6 @@ def fine_scores(items_WE: Tensor, queries_BE: Floats, query_P: Indices, item_PJ:
 
 def _chunk(queries: int) -> int:
     return max(LEAST_CHUNK, SCORES_AT_ONCE // queries // TILE * TILE)
-
-
-def _scores(keys: npt.NDArray[np.int16] | Floats) -> Floats:
-    """Maxima, as float32."""
-    if keys.dtype == np.float32:
-        return np.asarray(keys, dtype=np.float32)
-    return (np.maximum(keys, 0).astype(np.int32) << 16).view(np.float32)
 
 
 def _kth_highest(scores_SB: Floats, k: int) -> Floats:

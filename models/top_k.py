@@ -3,8 +3,8 @@
 An answer is what a brute force in float64 over the float32 embeddings gives, ties to the lower
 ``item_index``, whatever the machine, its threads and the other queries of a batch. Four sieves:
 
-1. Coarse scores of all items (``models/sieves.py``): in bfloat16 where the CPU multiplies tiles of
-   it (AMX), else in float32. Of these only the maxima of blocks of items are kept.
+1. Coarse scores of all items (``models/sieves.py``): in int8 (``models/rounded.py``) where the CPU
+   multiplies it fast (VNNI, AMX), else in float32. Only the maxima of blocks of items are kept.
 2. A floor under each query's k-th best score; the blocks whose maximum may reach it live on.
 3. The float32 scores of their items, by the same floor.
 4. The float64 scores of what is left, little more than k items, sorted.
@@ -26,18 +26,16 @@ import torch
 from scipy import sparse
 
 from models.catalog import PADDING
+from models.rounded import BLOCK, LEAST_NORM, Floats, Indices, multiplies_bytes
 from models.sieves import (
-    BLOCK,
-    LEAST_NORM,
     LOWEST,
     UNDERFLOW,
     Coarse,
-    Floats,
     Hidden,
-    Indices,
     Mask,
     Table,
     fine_scores,
+    nearest,
     plain_scores,
     rounded_scores,
     span_items,
@@ -48,6 +46,8 @@ from models.sieves import (
 MOST_NORM: Final = 1e18
 """Longer embeddings are refused: a product of two would come near the end of float32."""
 QUERIES_AT_ONCE: Final = 256
+FEW_QUERIES: Final = 3
+"""So few are answered one by one: torch multiplies one vector in a better way than two."""
 MAXIMA_AT_ONCE: Final = 1 << 23
 PAIRS_AT_ONCE: Final = 1 << 17
 """(query, item) pairs in the fine sieves at once; more only where one query alone has more."""
@@ -114,7 +114,7 @@ class _Asked:
 class VectorIndex:
     """Item embeddings, ready to be searched. Thread-safe: holds nothing of a search.
 
-    It copies the embeddings; with bfloat16 it takes 1.5 times their memory.
+    It copies the embeddings; with int8 it takes 1.3 times their memory.
     """
 
     def __init__(self, items_VE: Floats, *, is_rounded: bool | None = None) -> None:
@@ -122,19 +122,21 @@ class VectorIndex:
 
         Args:
             items_VE: One row per ``item_index``.
-            is_rounded: Whether the first sieve computes in bfloat16; None says so where the CPU
-                has AMX. Answers do not depend on it.
+            is_rounded: Whether the first sieve computes in int8; None says so where the CPU does
+                that fast and exactly. Answers do not depend on it.
 
         Raises:
             ValueError: If it is no matrix or empty, or an item is not finite or is longer than
-                ``MOST_NORM``.
+                ``MOST_NORM``; or if int8 is wanted of a CPU that does not multiply it exactly.
         """
         items_VE = np.asarray(items_VE, dtype=np.float32)
         if items_VE.ndim != 2 or not items_VE.size:
             raise ValueError(f"expected items [V, E], not empty, got shape {items_VE.shape}")
         self.size, self.width = items_VE.shape
         if is_rounded is None:
-            is_rounded = bool(torch.cpu.get_capabilities().get("amx_bf16"))
+            is_rounded = multiplies_bytes(self.width)
+        elif is_rounded and not multiplies_bytes(self.width):
+            raise ValueError("this CPU does not multiply int8 exactly, or not fast: no VNNI")
         self._table = Table.of(items_VE, _norms(items_VE, "item"), is_rounded=is_rounded)
 
     def best(
@@ -174,15 +176,16 @@ class VectorIndex:
         for row in np.flatnonzero(norms_B == 0):
             self._answer_zeros(asked(np.array([row])))
         left = np.flatnonzero(norms_B)
-        if len(left) == 1:
-            self._answer_one(asked(left))
-            return best
         block = BLOCK if span_items(self.size, shape[1]) > 1 else 1
         step = max(1, min(QUERIES_AT_ONCE, MAXIMA_AT_ONCE * block // self.size))
         ways: list[Callable[[Table, Floats, Floats, Hidden | None], Coarse]]
         ways = [partial(plain_scores, block=block)]
-        if block == BLOCK and self._table.rounded_WE is not None:
+        if block == BLOCK and self._table.rounded is not None:
             ways = [rounded_scores, *ways]
+        if len(left) <= FEW_QUERIES:
+            for at in range(len(left)):
+                self._answer_one(asked(left[at : at + 1]))
+            return best
         for score in ways:
             starts = range(0, len(left), step)
             parts = [self._answer(asked(left[at : at + step]), score) for at in starts]
@@ -190,8 +193,18 @@ class VectorIndex:
         return best
 
     def _answer_one(self, asked: _Asked) -> None:
-        """One query's float32 scores are little enough to be kept; they are its only sieve."""
+        """One query's scores are little enough to be kept, so that items are sieved at once."""
         table, items = self._table, span_items(self.size, asked.k)
+        item_N = None
+        if table.rounded is not None and items > 1:
+            item_N = nearest(table, asked.queries_BE[0], asked.hidden(), k=asked.k)
+        if item_N is None:
+            item_N = self._nearest_plain(asked, items)
+        self._place(asked, np.zeros_like(item_N), item_N)
+
+    def _nearest_plain(self, asked: _Asked, items: int) -> Indices:
+        """By float32 scores: the items that may be among one query's k best."""
+        table = self._table
         # torch's threads, as below: numpy's own, still waiting for work, take the cores from them.
         scores_W = torch.mv(table.items_WE, torch.from_numpy(asked.queries_BE[0])).numpy()
         scores_W[self.size :] = -np.inf
@@ -206,8 +219,7 @@ class VectorIndex:
         near_S = np.flatnonzero(top_S + error_S >= floor)
         error_SG = own * norms_SG[near_S] + np.float32(UNDERFLOW)
         found = np.flatnonzero(scores_SG[near_S] + error_SG >= floor)
-        item_N = near_S[found // items] * items + found % items
-        self._place(asked, np.zeros_like(item_N), item_N)
+        return np.asarray(near_S[found // items] * items + found % items)
 
     def _answer(
         self, asked: _Asked, score: Callable[[Table, Floats, Floats, Hidden | None], Coarse]

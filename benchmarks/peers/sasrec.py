@@ -5,13 +5,14 @@
     python sasrec.py rectools|recbole|pmixer --rows ROWS.npz --out OUT.npz --loss … --epochs 5
 
 ROWS: user, item (both from 0, a user's rows in order) and is_asked, the one to foretell. OUT: the
-seconds of each epoch, and each user's ten best items among those not had, best first.
+seconds of each epoch, each user's ten best items among those not had, best first, and versions.
 """
 
 import argparse
 import sys
 import tempfile
 import time
+from importlib.metadata import version
 from pathlib import Path
 from typing import ClassVar
 
@@ -235,7 +236,9 @@ def main() -> None:
     else:
         train = {"rectools": rectools, "recbole": recbole}[asked.peer]
         seconds, best = train(rows, loss=asked.loss, epochs=asked.epochs)
-    np.savez(asked.out, seconds=np.array(seconds), best=best)
+    packages = [name for name in (asked.peer, "torch") if name != "pmixer"]
+    versions = ", ".join(f"{name} {version(name)}" for name in packages)
+    np.savez(asked.out, seconds=np.array(seconds), best=best, versions=np.array(versions))
 
 
 if __name__ == "__main__":

@@ -8,9 +8,13 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from models import top_k
+from models.rounded import multiplies_bytes
 from models.top_k import VectorIndex, best_columns
 
-KINDS = [True, False]  # is_rounded
+needs_bytes = pytest.mark.skipif(
+    not multiplies_bytes(64), reason="this CPU does not multiply int8 fast: no VNNI"
+)
+KINDS = [pytest.param(True, marks=needs_bytes), False]  # is_rounded
 
 
 def brute_force(items, queries, *, k, allowed=None, excluded=None):
@@ -166,6 +170,22 @@ def test_few_pairs_at_once_give_the_same(kind, monkeypatch):
     assert_right(normal(3000, 9), normal(40, 9, seed=1), k=8, kind=kind)
 
 
+@pytest.mark.parametrize("rows", [1, 6])
+def test_items_closer_than_int8_can_tell_are_all_looked_at(rows):
+    # Around two far centres, so that steps are long beside what tells items apart.
+    items = normal(4000, 12) * np.float32(1e-3)
+    items[::2] += 1
+    assert_right(items, normal(rows, 12, seed=1), k=3)
+    assert_right(items, normal(rows, 12, seed=1), k=3, kind=False)
+
+
+def test_int8_is_refused_where_the_cpu_does_not_multiply_it(monkeypatch):
+    monkeypatch.setattr(top_k, "multiplies_bytes", lambda width: False)
+    with pytest.raises(ValueError, match="does not multiply int8"):
+        VectorIndex(normal(30, 4), is_rounded=True)
+    assert_right(normal(3000, 4), normal(2, 4, seed=1), k=3)
+
+
 def test_torchs_own_lower_precision_does_no_harm():
     torch.set_float32_matmul_precision("medium")
     try:
@@ -196,9 +216,10 @@ def asked(draw):
     return items, queries, allowed, excluded
 
 
-@given(asked(), st.integers(1, 300), st.sampled_from(KINDS))
+@pytest.mark.parametrize("kind", KINDS)
+@given(given_asked=asked(), k=st.integers(1, 300))
 @settings(max_examples=80, deadline=None, derandomize=True)
-def test_any_shape_with_and_without_ties(given_asked, k, kind):
+def test_any_shape_with_and_without_ties(kind, given_asked, k):
     items, queries, allowed, excluded = given_asked
     assert_right(items, queries, k=k, kind=kind, allowed=allowed, excluded=excluded)
 
