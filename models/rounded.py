@@ -123,41 +123,26 @@ class RoundedQueries:
         unit_B: float64, how much one step is.
         length_B: float32, in steps: of the rounded query.
         lost_B: And how far rounding moved it.
-        base_B: float64, the inner product with the centre, which is in no rounded score; less what
-            summing may have added to it.
     """
 
     steps_EB: Tensor
     unit_B: npt.NDArray[np.float64]
     length_B: Floats
     lost_B: Floats
-    base_B: npt.NDArray[np.float64]
 
     @classmethod
-    def of(cls, queries_BE: Floats, centre_E: npt.NDArray[np.float64]) -> Self:
+    def of(cls, queries_BE: Floats) -> Self:
         """Round, and measure what was lost."""
         wide_BE = queries_BE.astype(np.float64)
         unit_B = np.maximum(np.abs(wide_BE).max(axis=1) / STEPS, LEAST_NORM)
-        in_steps_BE = wide_BE / unit_B[:, None]
-        steps_BE = np.rint(in_steps_BE)
+        wide_BE /= unit_B[:, None]
+        steps_BE = np.rint(wide_BE)
         # Filled, not transposed: of one row [1, B] with strides (1, 1), as a transposed column has
         # them, torch 2.13 multiplies what lies behind it.
         steps_EB = torch.empty(steps_BE.shape[::-1], dtype=torch.int8)
         steps_EB.copy_(torch.from_numpy(steps_BE.T))
-        return cls(
-            steps_EB,
-            unit_B,
-            _lengths(steps_BE),
-            _lengths(in_steps_BE - steps_BE),
-            wide_BE @ centre_E - np.abs(wide_BE) @ np.abs(centre_E) * 2.0**-36,
-        )
-
-    def floor(self, floor_B: Floats) -> Floats:
-        """A floor under rounded scores as one under inner products.
-
-        float32 rounds it by less than it rounds the scores that are compared with it.
-        """
-        return np.asarray(floor_B * self.unit_B + self.base_B, dtype=np.float32)
+        lost_B = _lengths(wide_BE - steps_BE)
+        return cls(steps_EB, unit_B, _lengths(steps_BE), lost_B)
 
 
 def shuffled(item_N: Indices) -> Indices:

@@ -38,6 +38,7 @@ from models.rounded import (
 )
 
 Mask = npt.NDArray[np.bool_]
+Wide = npt.NDArray[np.float64]
 
 SCORES_AT_ONCE: Final = 1 << 18
 """Scores between product and maxima: 1 MiB, half of a second cache or all of it."""
@@ -133,20 +134,31 @@ class Coarse:
     Attributes:
         maxima_GB: float32, ``-inf`` where all of a block is hidden.
         block: J.
+        is_rounded: Whether scores of rounded vectors: there is a better way, so they may give up.
         errors: How far a score can be off: the sum of a length of its span, by the items of a
             span, times what each query makes of it.
-        queries: What turns a floor into inner products; None where scores are inner products.
+        unit_B: float64, what is counted in scores.
+        centre_B: float64, what every inner product of a query has and no score, or a little less.
     """
 
     maxima_GB: Tensor
     block: int
+    is_rounded: bool
     errors: tuple[tuple[Mapping[int, Floats], Floats], ...]
-    queries: RoundedQueries | None
+    unit_B: Wide
+    centre_B: Wide
 
     def error_SB(self, items: int) -> Floats:
         """How far a score can be off in each span of so many items."""
         parts = [length[items][:, None] * factor_B for length, factor_B in self.errors]
         return np.asarray(sum(parts) + np.float32(UNDERFLOW))
+
+    def floor(self, floor_B: Floats) -> Floats:
+        """A floor under scores as one under inner products.
+
+        float32 rounds it by less than it rounds the scores that are compared with it.
+        """
+        return np.asarray(floor_B * self.unit_B + self.centre_B, dtype=np.float32)
 
 
 @dataclass(frozen=True)
@@ -180,7 +192,7 @@ def rounded_scores(
     rounded = table.rounded
     if rounded is None:
         raise ValueError("this table was made without rounded items")
-    queries = RoundedQueries.of(queries_BE, rounded.centre_E)
+    queries = RoundedQueries.of(queries_BE)
     hidden = Hidden.sorted(hidden, rounded.behind_H, is_shuffled=True)
     rows, width = len(table.norms_W), len(queries_BE)
     chunk, across = _chunk(width), TILE // BLOCK * width
@@ -201,7 +213,12 @@ def rounded_scores(
         if is_hidden:
             into_GB.masked_fill_(now_TA.view(-1, width) == HIDDEN, -torch.inf)
     errors = (rounded.far, queries.lost_B), (rounded.lost, queries.length_B)
-    return Coarse(maxima_GB, BLOCK, errors, queries)
+    centre_E = rounded.centre_E
+    summed = 2.0**-40 * float(np.linalg.norm(centre_E))  # At most, of so many float64.
+    centre_B = queries_BE.astype(np.float64) @ centre_E - norms_B * summed
+    return Coarse(
+        maxima_GB, BLOCK, is_rounded=True, errors=errors, unit_B=queries.unit_B, centre_B=centre_B
+    )
 
 
 def nearest(table: Table, query_E: Floats, hidden: Hidden | None, *, k: int) -> Indices | None:
@@ -220,7 +237,7 @@ def nearest(table: Table, query_E: Floats, hidden: Hidden | None, *, k: int) -> 
     if rounded is None:
         raise ValueError("this table was made without rounded items")
     items = span_items(table.size, k)
-    query = RoundedQueries.of(query_E[None], rounded.centre_E)
+    query = RoundedQueries.of(query_E[None])
     scores_W = torch._int_mm(rounded.items_WE, query.steps_EB)
     if hidden is not None:
         Hidden.sorted(hidden, rounded.behind_H, is_shuffled=True).put(scores_W, 0, HIDDEN)
@@ -267,7 +284,14 @@ def plain_scores(
         if block > 1:
             torch.amax(now_CB.view(-1, block, width), dim=1, out=into_GB)
     error_B = np.asarray(norms_B * np.float32(sum_error(table.items_WE.shape[1])))
-    return Coarse(maxima_GB, block, ((table.norms_S, error_B),), None)
+    return Coarse(
+        maxima_GB,
+        block,
+        is_rounded=False,
+        errors=((table.norms_S, error_B),),
+        unit_B=np.ones(width),
+        centre_B=np.zeros(width),
+    )
 
 
 def survivors(table: Table, coarse: Coarse, *, k: int) -> Survivors:
@@ -295,13 +319,12 @@ def survivors(table: Table, coarse: Coarse, *, k: int) -> Survivors:
     pair_P, place_P = np.divmod(found, span)
     query_P, block_P = query_P[pair_P], span_P[pair_P] * span + place_P
     is_settled_B = np.ones(queries, dtype=bool)
-    if coarse.queries is not None:
-        floor_B = coarse.queries.floor(floor_B)
+    if coarse.is_rounded:
         most = most_left(k, len(coarse.maxima_GB))
         is_settled_B = np.bincount(query_P, minlength=queries) <= most
         query_P, block_P = query_P[is_settled_B[query_P]], block_P[is_settled_B[query_P]]
     order = np.argsort(query_P, kind="stable")
-    return Survivors(floor_B, query_P[order], block_P[order], is_settled_B)
+    return Survivors(coarse.floor(floor_B), query_P[order], block_P[order], is_settled_B)
 
 
 def most_left(k: int, blocks: int) -> int:

@@ -32,12 +32,9 @@ def coarse_of(way, items, queries, hidden=None):
 
 def in_inner_products(coarse, items=32):
     """Maxima, and how far each can be off."""
-    values = coarse.maxima_GB.numpy().astype(np.float64)
     errors = np.repeat(coarse.error_SB(items), items // BLOCK, axis=0)
-    if coarse.queries is not None:
-        values = values * coarse.queries.unit_B + coarse.queries.base_B
-        errors = errors * coarse.queries.unit_B
-    return values, errors
+    values = coarse.maxima_GB.numpy() * coarse.unit_B + coarse.centre_B
+    return values, errors * coarse.unit_B
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -167,12 +164,11 @@ def test_embeddings_to_one_side_of_0_are_rounded_as_well_as_others():
 
 def test_a_query_is_rounded_in_steps_of_its_own():
     queries = np.array([[1, -0.5, 0.004], [0, 2e-20, 0], [0, 0, 1e-44]], dtype=np.float32)
-    rounded = RoundedQueries.of(queries, np.ones(3))
+    rounded = RoundedQueries.of(queries)
     assert rounded.steps_EB.T.tolist() == [[127, -64, 1], [0, 127, 0], [0, 0, 0]]
     back = rounded.steps_EB.T.numpy() * rounded.unit_B[:, None]
     off = np.linalg.norm(back - queries, axis=1)
     np.testing.assert_allclose(rounded.lost_B * rounded.unit_B, off, rtol=1e-6)
-    np.testing.assert_allclose(rounded.base_B, queries.sum(axis=1, dtype=float), rtol=1e-9)
 
 
 def test_a_table_without_rounded_items_says_so():
