@@ -174,6 +174,17 @@ def moved_left(history_BT: Tensor, lengths_B: Tensor) -> Tensor:
     return moved * (steps < lengths_B[:, None])
 
 
+def by_length(lengths_B: Tensor) -> list[Tensor]:
+    """The rows in groups, in each of which the longest has fewer than twice the shortest's items.
+
+    Example:
+        >>> [rows.tolist() for rows in by_length(torch.tensor([3, 50, 2, 0, 40, 4]))]
+        [[3], [0, 2], [5], [1, 4]]
+    """
+    doublings_B = torch.log2(lengths_B.clamp(min=1).double()).long()
+    return [torch.nonzero(doublings_B == each).flatten() for each in doublings_B.unique()]
+
+
 def rotations(steps: int, head_width: int, device: torch.device) -> tuple[Tensor, Tensor]:
     """Cosine and sine of each position's rotation: [S, head_width / 2] each."""
     powers = torch.arange(0, head_width, 2, device=device) / head_width

@@ -39,7 +39,7 @@ from models.loop import History, LoopConfig, fit
 from models.retrieval.base import FitContext, Scores, fingerprint, hide_non_items
 from models.retrieval.config import NextItemConfig
 from models.retrieval.moments import Events, Ints
-from models.retrieval.network import Block, ItemEmbedding, moved_left, rotations
+from models.retrieval.network import Block, ItemEmbedding, by_length, moved_left, rotations
 from models.retrieval.positions import PositionBatch, Positions
 from models.softmax import full_softmax, sampled_softmax
 from models.weights import arrays_of, put_arrays
@@ -83,6 +83,13 @@ class HistoryNetwork(nn.Module):
             history_BT: item_index, oldest → newest, left-padded with 0.
             items_VD: What ``items()`` gives.
         """
+        groups = by_length((history_BT > 0).sum(dim=1))
+        if not groups:
+            return items_VD[:0]
+        last_BD = torch.cat([self._last(history_BT[rows], items_VD) for rows in groups])
+        return last_BD[torch.argsort(torch.cat(groups))]
+
+    def _last(self, history_BT: Tensor, items_VD: Tensor) -> Tensor:
         lengths_B = (history_BT > 0).sum(dim=1)
         states_BTD = self(items_VD[moved_left(history_BT, lengths_B)])
         rows_B = torch.arange(len(history_BT), device=history_BT.device)

@@ -66,6 +66,17 @@ def test_padding_never_changes_a_state(network):
     assert torch.allclose(network.last_states(left, items), states[:, -1], atol=1e-5)
 
 
+def test_a_row_has_its_own_state_whatever_the_lengths_beside_it(network):
+    history, items = histories(rows=9, steps=12), network.items()
+    for row, length in enumerate([3, 12, 1, 0, 12, 7, 2, 4, 1]):
+        history[row, : 12 - length] = 0
+    together = network.last_states(history, items)
+    for row in (row for row in range(9) if row != 3):
+        alone = network(items[history[row][history[row] > 0]][None])[0, -1]
+        assert torch.allclose(together[row], alone, atol=1e-5)
+    assert network.last_states(history[:0], items).shape == (0, together.shape[1])
+
+
 def test_some_items_are_the_rows_of_all_of_them(network):
     asked = torch.tensor([7, 3, 7])
     assert torch.allclose(network.items.rows(asked), network.items()[asked], atol=1e-6)
