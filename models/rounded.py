@@ -137,10 +137,9 @@ class RoundedQueries:
         unit_B = np.maximum(np.abs(wide_BE).max(axis=1) / STEPS, LEAST_NORM)
         wide_BE /= unit_B[:, None]
         steps_BE = np.rint(wide_BE)
-        # Filled, not transposed: of one row [1, B] with strides (1, 1), as a transposed column has
-        # them, torch 2.13 multiplies what lies behind it.
-        steps_EB = torch.empty(steps_BE.shape[::-1], dtype=torch.int8)
-        steps_EB.copy_(torch.from_numpy(steps_BE.T))
+        # A copy, no view: of one row [1, B] with strides (1, 1), as a transposed column has them,
+        # torch 2.13 multiplies what lies behind it.
+        steps_EB = torch.from_numpy(steps_BE.T.astype(np.int8, order="C"))
         lost_B = _lengths(wide_BE - steps_BE)
         return cls(steps_EB, unit_B, _lengths(steps_BE), lost_B)
 
