@@ -104,12 +104,17 @@ GRIDS: Final[Mapping[str, tuple[str, Any, Mapping[str, tuple[Any, ...]]]]] = {
     "bayes": (
         "bayes",
         BayesConfig(seen_weight=0.0),
-        {"smoothing": (20.0, 100.0), "power": (1.0, 4.0, 16.0)},
+        {"smoothing": (20.0, 100.0, 400.0), "power": (4.0, 16.0, 32.0)},
     ),
     "als": (
         "als",
-        AlsConfig(power=1.0, seen_weight=0.0),
-        {"factors": (64, 256), "regularization": (1.0, 20.0), "alpha": (1.0, 10.0)},
+        AlsConfig(seen_weight=0.0),
+        {
+            "factors": (64, 256),
+            "regularization": (1.0, 20.0, 100.0),
+            "alpha": (10.0, 40.0),
+            "power": (1.0, 4.0, 16.0),
+        },
     ),
     "neighbours": (
         "neighbours",

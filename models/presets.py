@@ -45,7 +45,7 @@ class TrainingPreset:
     seed: int = 7
 
 
-_BASE: Final = TrainingPreset(retrieval=RETRIEVAL_PRESETS["base"], dnn=DnnConfig(members=3))
+_BASE: Final = TrainingPreset(retrieval=RETRIEVAL_PRESETS["base"], dnn=DnnConfig(members=5))
 _SHORT_LOOP: Final = LoopConfig(epochs=4, learning_rate=3e-3, warmup_steps=5)
 
 PRESETS: Final = MappingProxyType(
