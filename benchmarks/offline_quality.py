@@ -94,7 +94,7 @@ NEXT_ITEM: Final = {
     )
 }
 """Wide and short, deep and long; and deep, long and against the whole catalog."""
-COLD: Final = AlsConfig(power=1.0, seen_weight=0.0, regularization=20.0)
+COLD: Final = AlsConfig(power=16.0, seen_weight=0.0, alpha=40.0)
 """What the VAE and the GAN place new items in."""
 
 GRIDS: Final[Mapping[str, tuple[str, Any, Mapping[str, tuple[Any, ...]]]]] = {
