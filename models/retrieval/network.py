@@ -182,7 +182,9 @@ def by_length(lengths_B: Tensor) -> list[Tensor]:
         [[3], [0, 2], [5], [1, 4]]
     """
     doublings_B = torch.log2(lengths_B.clamp(min=1).double()).long()
-    return [torch.nonzero(doublings_B == each).flatten() for each in doublings_B.unique()]
+    return [
+        torch.nonzero(doublings_B == each).flatten() for each in sorted(set(doublings_B.tolist()))
+    ]
 
 
 def rotations(steps: int, head_width: int, device: torch.device) -> tuple[Tensor, Tensor]:
