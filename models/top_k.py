@@ -176,16 +176,16 @@ class VectorIndex:
         for row in np.flatnonzero(norms_B == 0):
             self._answer_zeros(asked(np.array([row])))
         left = np.flatnonzero(norms_B)
+        if len(left) <= FEW_QUERIES:
+            for at in range(len(left)):
+                self._answer_one(asked(left[at : at + 1]))
+            return best
         block = BLOCK if span_items(self.size, shape[1]) > 1 else 1
         step = max(1, min(QUERIES_AT_ONCE, MAXIMA_AT_ONCE * block // self.size))
         ways: list[Callable[[Table, Floats, Floats, Hidden | None], Coarse]]
         ways = [partial(plain_scores, block=block)]
         if block == BLOCK and self._table.rounded is not None:
             ways = [rounded_scores, *ways]
-        if len(left) <= FEW_QUERIES:
-            for at in range(len(left)):
-                self._answer_one(asked(left[at : at + 1]))
-            return best
         for score in ways:
             starts = range(0, len(left), step)
             parts = [self._answer(asked(left[at : at + step]), score) for at in starts]
