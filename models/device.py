@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final, ParamSpec
+from typing import Any, Final, ParamSpec
 
 import torch
 from torch import Tensor
@@ -89,14 +89,20 @@ def repeatable(device: torch.device) -> Iterator[None]:
 
     Some gradients are sums that threads add to as they come, those of ``tensor[indices]`` above
     all. torch has another way for each of them, or refuses the operation; ``functional.embedding``
-    needs none and is as fast. A GPU keeps its faster sums: there, equal is up to rounding.
+    needs none and is as fast. A GPU keeps its faster sums: there, equal is up to rounding. torch
+    would also fill what it allocates, in case somebody reads what nobody wrote: a twentieth of a
+    step, and no sum needs it.
     """
     before = torch.are_deterministic_algorithms_enabled()
+    filling: Any = torch.utils.deterministic  # Its setting is made at run time: no types know it.
+    filled = filling.fill_uninitialized_memory
     torch.use_deterministic_algorithms(before or device.type == "cpu")
+    filling.fill_uninitialized_memory = before and filled
     try:
         yield
     finally:
         torch.use_deterministic_algorithms(before)
+        filling.fill_uninitialized_memory = filled
 
 
 def choose_device() -> Device:

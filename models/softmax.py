@@ -8,8 +8,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-CHUNK_CELLS = 2**20
+CHUNK_BYTES = 2**22
 """Logits held at a time: 4 MiB stay in a CPU's cache."""
+
+TINY = torch.finfo(torch.float32).tiny
+"""The least probability whose logarithm is taken; bfloat16 reaches as far."""
 
 
 def full_softmax(states_PD: Tensor, items_VD: Tensor, target_P: Tensor) -> Tensor:
@@ -17,7 +20,9 @@ def full_softmax(states_PD: Tensor, items_VD: Tensor, target_P: Tensor) -> Tenso
 
     The P × V logits never stand in memory as a whole: each chunk of rows gives its loss and its
     part of both gradients at once. Source: Cut Your Losses (https://arxiv.org/abs/2411.09009),
-    whose kernel does the same; here it is matrix products over rows that fit the cache.
+    whose kernel does the same; here it is matrix products over rows that fit the cache. They are
+    of bfloat16 where the CPU multiplies it, as on a GPU: two to three times as fast, and gradients
+    rounded by some .2 %. A target that a state holds for impossible counts 87, -log of ``TINY``.
 
     Args:
         states_PD: One state a position.
@@ -30,29 +35,43 @@ def full_softmax(states_PD: Tensor, items_VD: Tensor, target_P: Tensor) -> Tenso
     return functional.cross_entropy((states_PD @ items_VD.T).float(), target_P)
 
 
+def product_type() -> torch.dtype:
+    """What this CPU multiplies fastest."""
+    able = torch.cpu.get_capabilities()
+    is_bf16 = able.get("avx512_bf16") or able.get("amx_bf16")
+    return torch.bfloat16 if is_bf16 else torch.float32
+
+
 class _FullSoftmax(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, states_PD: Tensor, items_VD: Tensor, target_P: Tensor) -> Tensor:
-        rows = max(1, CHUNK_CELLS // len(items_VD))
+        kind = product_type()
+        rows = max(1, CHUNK_BYTES // (kind.itemsize * len(items_VD)))
         grad_states_PD = torch.empty_like(states_PD)
         grad_items_VD = torch.zeros_like(items_VD)
-        buffer_RV = torch.empty(min(rows, len(states_PD)), len(items_VD))
-        total = states_PD.new_zeros(())
+        given_PD, against_VD = states_PD.to(kind), items_VD.to(kind)
+        buffer_RV = given_PD.new_empty(min(rows, len(states_PD)), len(items_VD))
+        start_R = torch.arange(len(buffer_RV)) * len(items_VD)
+        wanted_P1 = torch.empty(len(states_PD), 1)
         for begin in range(0, len(states_PD), rows):
-            states_RD, target_R1 = (x[begin : begin + rows] for x in (states_PD, target_P[:, None]))
-            logits_RV = torch.mm(states_RD, items_VD.T, out=buffer_RV[: len(states_RD)])
-            wanted_R1 = logits_RV.gather(1, target_R1)
-            largest_R1 = logits_RV.amax(dim=1, keepdim=True)
-            share_RV = logits_RV.sub_(largest_R1).exp_()
-            sum_R1 = share_RV.sum(dim=1, keepdim=True)
-            total += (largest_R1 + sum_R1.log() - wanted_R1).sum()
-            share_RV.div_(sum_R1)
-            share_RV.scatter_add_(1, target_R1, torch.full_like(wanted_R1, -1.0))
-            torch.mm(share_RV, items_VD, out=grad_states_PD[begin : begin + rows])
-            grad_items_VD.addmm_(share_RV.T, states_RD)
+            given_RD = given_PD[begin : begin + rows]
+            target_R1 = target_P[begin : begin + rows, None]
+            share_RV = torch.mm(given_RD, against_VD.T, out=buffer_RV[: len(given_RD)])
+            # In place: each row is read before it is written, and half the cache is enough.
+            torch.softmax(share_RV, 1, out=share_RV)
+            wanted_R1 = share_RV.gather(1, target_R1)
+            wanted_P1[begin : begin + rows] = wanted_R1
+            # What is left is the gradient. Not scatter_, which copies a whole bfloat16 matrix.
+            at_R = start_R[: len(given_RD)] + target_R1[:, 0]
+            share_RV.view(-1).index_copy_(0, at_R, wanted_R1[:, 0] - 1)
+            grad_states_PD[begin : begin + rows] = torch.mm(share_RV, against_VD)
+            if kind == grad_items_VD.dtype:
+                grad_items_VD.addmm_(share_RV.T, given_RD)
+            else:  # Added up in bfloat16, what is small would be lost to what is large.
+                grad_items_VD += torch.mm(share_RV.T, given_RD)
         ctx.save_for_backward(grad_states_PD, grad_items_VD)
         ctx.count = len(states_PD)
-        return total / len(states_PD)
+        return -wanted_P1.clamp_(min=TINY).log_().mean()
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, Tensor, None]:

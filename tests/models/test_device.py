@@ -4,7 +4,14 @@ import torch.distributed as dist
 
 from domain.errors import BadInputError
 from models import device
-from models.device import COMPILED_FROM_STEPS, Device, choose_device, given_cores, training_threads
+from models.device import (
+    COMPILED_FROM_STEPS,
+    Device,
+    choose_device,
+    given_cores,
+    repeatable,
+    training_threads,
+)
 
 
 def test_a_run_has_its_own_number_of_threads_and_gives_back_what_it_found():
@@ -18,6 +25,21 @@ def test_a_run_has_its_own_number_of_threads_and_gives_back_what_it_found():
         assert torch.get_num_threads() == 1
     finally:
         torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("was", [False, True])
+def test_what_must_repeat_is_not_also_filled_and_everything_is_as_before_after_it(was):
+    filling = torch.utils.deterministic
+    torch.use_deterministic_algorithms(was)
+    try:
+        with repeatable(torch.device("cpu")):
+            assert torch.are_deterministic_algorithms_enabled()
+            # Whoever asked for all of it before keeps it.
+            assert filling.fill_uninitialized_memory == was
+        assert torch.are_deterministic_algorithms_enabled() == was
+        assert filling.fill_uninitialized_memory
+    finally:
+        torch.use_deterministic_algorithms(False)
 
 
 @pytest.fixture
