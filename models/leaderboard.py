@@ -213,7 +213,8 @@ def check(board: Path, folder: Path, name: str, *, cache: Path) -> Entry:
     except NotReproducedError:
         path.replace(path.with_suffix(".refused"))
         raise
-    return again
+    # Its name says what its settings were called, which the run was not told.
+    return replace(again, name=name, author=entry.author)
 
 
 def entries(board: Path) -> list[Entry]:

@@ -69,7 +69,8 @@ def test_an_entry_that_does_not_come_out_the_same_twice_is_not_taken(monkeypatch
 
 
 def test_an_entry_is_run_again_with_the_settings_it_had(folder, tmp_path, monkeypatch):
-    made = leaderboard.run(folder, Asked("ease", "debug", 7, {"regularization": 3.0}))
+    asked = Asked("ease", "debug", 7, {"regularization": 3.0}, label="gentle")
+    made = replace(leaderboard.run(folder, asked), author="me")
     (tmp_path / f"{made.name}.json").write_text(json.dumps(asdict(made)))
     ran = []
 
@@ -78,7 +79,9 @@ def test_an_entry_is_run_again_with_the_settings_it_had(folder, tmp_path, monkey
         return leaderboard.run(of, asked)
 
     monkeypatch.setattr(leaderboard, "run_clean", run_clean)
-    check(tmp_path, folder, made.name, cache=tmp_path)
+    again = check(tmp_path, folder, made.name, cache=tmp_path)
+    assert "-ease-gentle-7" in made.name
+    assert (again.name, again.author) == (made.name, "me")
     assert ran[0].settings["regularization"] == 3.0
     assert ran[0].settings == made.settings
 
