@@ -1,7 +1,7 @@
 """Every model on a published set, from its raw files: one table, one protocol, settings by itself.
 
     python benchmarks/offline_quality.py --data FOLDER [--data …] [--model NAME …] [--seeds N]
-                                         [--again]
+                                         [--again | --more]
 
 FOLDER holds ``interactions.parquet`` and ``items.parquet`` (``models.sets``); any such set will do.
 Each model's settings are chosen by NDCG@10 on validation out of the grid below; the test is taken
@@ -10,9 +10,10 @@ the best is trained whole. The protocol is that of ``models.trials``: leave-one-
 ties against the model, every user counts. Leave-one-out shows a model what others did later; a
 shop's release is judged by time instead (``vitrine evaluate``).
 
---again takes the settings that an earlier run chose, where the table has such a row: more seeds.
-Rows of models that --model does not name stay as an earlier run left them; each row is written as
-soon as it is known.
+--again takes the settings that an earlier run chose, where the table has such a row, and measures
+them anew; --more keeps such rows and adds the seeds they lack. Rows of models that --model does not
+name stay as an earlier run left them; each row is written as soon as it is known, and again with
+each seed.
 
 Without --data it looks for the sets beside the project and measures nothing where there are none.
 Writes ``benchmarks/results/offline_quality.json``, ``.md`` and ``.png``.
@@ -23,7 +24,7 @@ import itertools
 import json
 import logging
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import date
 from functools import partial
@@ -35,6 +36,7 @@ import pyarrow as pa
 
 from benchmarks.machine import RESULTS, keep, machine, where
 from benchmarks.offline_page import draw, line_of, page
+from domain.errors import BadInputError
 from domain.files import exclusive
 from domain.settings import Settings
 from models.bootstrap import Interval
@@ -235,17 +237,40 @@ def judged(
         if earlier:
             result = replace(result, tried=max(earlier.tried, result.tried))
         yield result
-        others = range(FIRST_SEED + 1, FIRST_SEED + (seeds if GRIDS[name][0] in SEEDED else 1))
-        again = [trial.fitted(shop.fits_of(name, seed=seed)[result.settings]) for seed in others]
-        fitted[name] = [scorer, *again]
-        if again:
-            yield trial.again(result, again)
+        fitted[name] = [scorer]
+        for seed in range(FIRST_SEED + 1, FIRST_SEED + _seeds_of(name, seeds)):
+            another = trial.fitted(shop.fits_of(name, seed=seed)[result.settings])
+            fitted[name].append(another)
+            result = trial.again(result, [another])
+            yield result
     first = {name: scorers[0] for name, scorers in fitted.items()}
     if set(COUNTED) <= set(first):
         shares = [(1.0, *rest) for rest in itertools.product(SHARES, SHARES)]
         yield trial.choose_mix(MIX, {name: first[name] for name in COUNTED}, shares)[0]
     if {"next_item", "ease", "transitions"} <= set(first):
         yield _flagship(trial, first, fitted["next_item"])
+
+
+def _seeds_of(name: str, seeds: int) -> int:
+    return seeds if GRIDS[name][0] in SEEDED else 1
+
+
+def lacking(shop: Shop, rows: Iterable[Result], *, seeds: int) -> Iterator[Result]:
+    """The rows' settings with the seeds they lack, a row after each; what they had stays.
+
+    Raises:
+        BadInputError: If a row's settings are not in today's grid.
+    """
+    trial = Trial(shop.published)
+    for kept in rows:
+        row = kept
+        if row.settings not in shop.fits_of(row.model):
+            raise BadInputError(f"{row.model}: the grid no longer has {row.settings!r}: --again")
+        for seed in range(FIRST_SEED + len(row.seeds), FIRST_SEED + _seeds_of(row.model, seeds)):
+            scorer = trial.fitted(shop.fits_of(row.model, seed=seed)[row.settings])
+            places = dict.fromkeys([*row.machine.split("; "), where()])
+            row = replace(trial.again(row, [scorer]), machine="; ".join(filter(None, places)))
+            yield row
 
 
 def _flagship(trial: Trial, first: Mapping[str, Scorer], networks: list[Scorer]) -> Result:
@@ -273,7 +298,9 @@ def main() -> None:
     parser.add_argument("--data", type=Path, action="append", default=[])
     parser.add_argument("--model", action="append", choices=list(GRIDS), default=[])
     parser.add_argument("--seeds", type=int, default=1, help="of the models that draw at random")
-    parser.add_argument("--again", action="store_true", help="settings as an earlier run chose")
+    kept = parser.add_mutually_exclusive_group()
+    kept.add_argument("--again", action="store_true", help="settings as an earlier run chose")
+    kept.add_argument("--more", action="store_true", help="add the seeds that rows lack")
     asked = parser.parse_args()
     folders = asked.data or [BESIDE / name for name in SETS if (BESIDE / name).exists()]
     if not folders:
@@ -285,17 +312,22 @@ def main() -> None:
         reads_texts = bool(TOLD & {GRIDS[name][0] for name in names})
         text_VE = embedded(published) if reads_texts else np.zeros((0, 0), np.float32)
         shop, rows = Shop(published, text_VE), kept_rows().get(published.name, [])
-        chosen = {one.model: one for one in rows} if asked.again else {}
-        for result in judged(shop, names, seeds=asked.seeds, chosen=chosen):
+        if asked.more:
+            results = lacking(shop, [row for row in rows if row.model in names], seeds=asked.seeds)
+        else:
+            chosen = {one.model: one for one in rows} if asked.again else {}
+            results = judged(shop, names, seeds=asked.seeds, chosen=chosen)
+        for result in results:
             sys.stderr.write(f"{published.name}: {line_of(result)}\n")
-            note(published.name, replace(result, machine=where()))
+            note(published.name, result)
 
 
 def note(published: str, result: Result) -> None:
     """Write the result among the others of its set, in place of an earlier one of its model.
 
-    Several commands at a time may fill one table.
+    Several commands at a time may fill one table. A result that names no machine is of this one.
     """
+    result = replace(result, machine=result.machine or where())
     with exclusive(Settings().cache / "offline_quality.lock"):
         rows = kept_rows()
         others = [one for one in rows.get(published, []) if one.model != result.model]

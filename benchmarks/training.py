@@ -301,8 +301,7 @@ def main() -> None:
         return
     name = "training_gpu" if has_gpu() else "training"
     result = {"name": name, "where": where(), "machine": machine("torch", "numpy")}
-    result |= {"data": asked.data.name, "rate": asked.rate}
-    result["precision"] = precision()
+    result |= {"data": asked.data.name, "rate": asked.rate, "precision": precision()}
     result["quality"] = to_quality(asked.data)
 
     def save(part: dict[str, object]) -> None:
