@@ -42,7 +42,8 @@ def where() -> str:
     """The hardware in a few words: the cores, and the GPU if there is one."""
     import torch
 
-    cores = f"{len(os.sched_getaffinity(0))} cores"
+    count = len(os.sched_getaffinity(0))
+    cores = f"{count} core{'s' * (count > 1)}"
     return f"{torch.cuda.get_device_name()}, {cores}" if has_gpu() else cores
 
 
