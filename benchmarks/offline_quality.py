@@ -238,11 +238,9 @@ def judged(
             result = replace(result, tried=max(earlier.tried, result.tried))
         yield result
         fitted[name] = [scorer]
-        for seed in range(FIRST_SEED + 1, FIRST_SEED + _seeds_of(name, seeds)):
-            another = trial.fitted(shop.fits_of(name, seed=seed)[result.settings])
+        for longer, another in _seed_by_seed(trial, shop, result, seeds=seeds):
             fitted[name].append(another)
-            result = trial.again(result, [another])
-            yield result
+            yield longer
     first = {name: scorers[0] for name, scorers in fitted.items()}
     if set(COUNTED) <= set(first):
         shares = [(1.0, *rest) for rest in itertools.product(SHARES, SHARES)]
@@ -251,8 +249,15 @@ def judged(
         yield _flagship(trial, first, fitted["next_item"])
 
 
-def _seeds_of(name: str, seeds: int) -> int:
-    return seeds if GRIDS[name][0] in SEEDED else 1
+def _seed_by_seed(
+    trial: Trial, shop: Shop, result: Result, *, seeds: int
+) -> Iterator[tuple[Result, Scorer]]:
+    """The seeds that a result lacks, one after the other: it with each, and what was fitted."""
+    wanted = seeds if GRIDS[result.model][0] in SEEDED else 1
+    for seed in range(FIRST_SEED + len(result.seeds), FIRST_SEED + wanted):
+        scorer = trial.fitted(shop.fits_of(result.model, seed=seed)[result.settings])
+        result = trial.again(result, [scorer])
+        yield result, scorer
 
 
 def lacking(shop: Shop, rows: Iterable[Result], *, seeds: int) -> Iterator[Result]:
@@ -262,15 +267,13 @@ def lacking(shop: Shop, rows: Iterable[Result], *, seeds: int) -> Iterator[Resul
         BadInputError: If a row's settings are not in today's grid.
     """
     trial = Trial(shop.published)
-    for kept in rows:
-        row = kept
+    for row in rows:
         if row.settings not in shop.fits_of(row.model):
             raise BadInputError(f"{row.model}: the grid no longer has {row.settings!r}: --again")
-        for seed in range(FIRST_SEED + len(row.seeds), FIRST_SEED + _seeds_of(row.model, seeds)):
-            scorer = trial.fitted(shop.fits_of(row.model, seed=seed)[row.settings])
-            places = dict.fromkeys([*row.machine.split("; "), where()])
-            row = replace(trial.again(row, [scorer]), machine="; ".join(filter(None, places)))
-            yield row
+        places = dict.fromkeys([*row.machine.split("; "), where()])
+        on = "; ".join(filter(None, places))
+        for longer, _ in _seed_by_seed(trial, shop, row, seeds=seeds):
+            yield replace(longer, machine=on)
 
 
 def _flagship(trial: Trial, first: Mapping[str, Scorer], networks: list[Scorer]) -> Result:
