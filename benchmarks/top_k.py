@@ -320,7 +320,7 @@ def verdicts(by_threads: dict) -> list[str]:
             for name in (FAISS_AS_IT_IS, FAISS_BEST):
                 if name in by_name:
                     parts.append(f"*{name}* {by_name[name]['times_ours']['median']:.2f} times ours")
-            lines.append(f"- {threads} threads, {size} at once: {', '.join(parts)}.")
+            lines.append(f"- Threads: {threads}, queries at once: {size}: {', '.join(parts)}.")
     return lines
 
 

@@ -12,6 +12,7 @@ import argparse
 import sys
 import tempfile
 import time
+from contextlib import chdir
 from importlib.metadata import version
 from pathlib import Path
 from typing import ClassVar
@@ -82,7 +83,8 @@ def recbole(rows: dict, *, loss: str, epochs: int) -> tuple[list[float], np.ndar
     from recbole.trainer import Trainer
     from recbole.utils import init_seed
 
-    with tempfile.TemporaryDirectory() as name:
+    # RecBole leaves log_tensorboard/ where it is run.
+    with tempfile.TemporaryDirectory() as name, chdir(name):
         folder = Path(name) / "rows"
         folder.mkdir()
         lines = ["user_id:token\titem_id:token\ttimestamp:float"]
